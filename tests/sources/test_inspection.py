@@ -41,6 +41,20 @@ def test_missing_values_and_trips_of_other_months(tmp_path):
     assert "in other months" in second.warnings[0]
 
 
+def test_a_month_of_rejected_rows_is_a_warning(tmp_path):
+    good, swapped = raw_table(100), raw_table(100, Month(2023, 2))
+    exchanged = {
+        "tpep_pickup_datetime": "tpep_dropoff_datetime",
+        "tpep_dropoff_datetime": "tpep_pickup_datetime",
+    }
+    swapped = swapped.rename_columns([exchanged.get(name, name) for name in swapped.column_names])
+    write_months(tmp_path, {"2023-01": good, "2023-02": swapped})
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    assert first.warnings == ()
+    (warning,) = (text for text in second.warnings if "a run rejects" in text)
+    assert warning.endswith("% of the rows as non_positive_duration")
+
+
 @pytest.mark.parametrize(
     ("names", "schema_version"),
     [

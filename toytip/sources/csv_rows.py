@@ -69,6 +69,10 @@ def read_header(text: Any) -> tuple[CsvLayout, int]:
     ValueError if the first line is not a list of names.
     """
     line = _decompressed(text.readline)
+    if line.startswith(GZIP_MAGIC):
+        raise ValueError("it is compressed with gzip twice")
+    if b"\r" in line.rstrip(b"\r\n"):
+        raise ValueError("its lines end with CR alone, as those of old Macintosh programs")
     header = line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n")
     delimiter = max(DELIMITERS, key=header.count)
     names: list[str] = []
