@@ -24,7 +24,7 @@ TUNABLE_SETTINGS = tuple(field.name for field in fields(BoosterParams))
 class TomlSource(TomlConfigSettingsSource):
     """A source of settings that reads a TOML file as `read_toml` does."""
 
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
         return read_toml(str(file_path))
 
 
