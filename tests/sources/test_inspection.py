@@ -50,7 +50,7 @@ def test_a_month_of_rejected_rows_is_a_warning(tmp_path):
     swapped = swapped.rename_columns([exchanged.get(name, name) for name in swapped.column_names])
     write_months(tmp_path, {"2023-01": good, "2023-02": swapped})
     first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
-    assert first.warnings == ()
+    assert not any("a run rejects" in text for text in first.warnings)
     (warning,) = (text for text in second.warnings if "a run rejects" in text)
     assert warning.endswith("% of the rows as non_positive_duration")
 

@@ -90,7 +90,9 @@ def list_source_files(spec: str, endpoint_url: str | None = None) -> SourceListi
     if not files:
         raise SourceError("cannot use the source: --source is empty", hint=NAME_SOURCE_FILES)
     months = {name: month_of_path(name) for name in map(_as_text, unread)}
-    return SourceListing(files, {path.month: name for name, path in months.items() if path and path.is_certain})
+    return SourceListing(
+        files, {path.month: name for name, path in months.items() if path and path.is_certain}
+    )
 
 
 def _require_text(uris: list[str]) -> None:
