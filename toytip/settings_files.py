@@ -44,18 +44,18 @@ def read_toml(file: str, kind: str = "", missing_hint: str = "") -> dict[str, An
         raise ConfigError(f"cannot read {kind}{file}: {first_line(error)}", hint=hint) from None
 
 
-def check_settings_file(known: Collection[str]) -> None:
+def check_settings_file(setting_names: Collection[str]) -> None:
     """Raise ConfigError if `toytip.toml` cannot be read or has a key that is not a setting.
 
-    `known` are the names of all settings.
+    `setting_names` are the names of all settings.
     """
     if os.path.lexists(SETTINGS_FILE):
         content = read_toml(SETTINGS_FILE, missing_hint="Correct or remove the symbolic link.")
-        unknown = [name for name in content if name not in known]
+        unknown = [name for name in content if name not in setting_names]
         if unknown:
             raise ConfigError(
                 f"cannot use {SETTINGS_FILE}: there is no setting {unknown[0]}",
-                hint=suggest_name(unknown[0], known, "List all settings with `toytip config`."),
+                hint=suggest_name(unknown[0], setting_names, "List all settings with `toytip config`."),
             )
 
 

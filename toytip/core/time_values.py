@@ -126,15 +126,15 @@ def _are_digits_of_times(numbers: Int64Array | Float64Array) -> BoolArray:
     """Return which numbers are the digits of a year, month, day, hour and minute."""
     with np.errstate(invalid="ignore"):
         integers = np.where(numbers < 2**63, numbers, 0).astype(np.int64)
-    found = np.zeros(len(integers), bool)
+    are_digits = np.zeros(len(integers), bool)
     for power in _POWERS_AFTER_MINUTES:
         rest, minute = np.divmod(integers // power, 100)
         rest, hour = np.divmod(rest, 100)
         rest, day = np.divmod(rest, 100)
         year, month = np.divmod(rest, 100)
         in_calendar = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (hour < 24) & (minute < 60)
-        found |= (year >= 1900) & (year < 2100) & in_calendar
-    return found
+        are_digits |= (year >= 1900) & (year < 2100) & in_calendar
+    return are_digits
 
 
 def _epoch_to_microseconds(numbers: npt.NDArray[Any], unit: str) -> npt.NDArray[np.datetime64]:

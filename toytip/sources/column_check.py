@@ -39,7 +39,7 @@ from toytip.stages.conform import (
     read_column,
 )
 
-# What to do about the columns in place of {}.
+# Fixes of columns, whose names replace {}.
 CONVERT = {
     "time": "Convert {} to a time, for example to a timestamp or to text such as 2023-01-31 20:15:00.",
     "code": "Convert {} to a whole number.",

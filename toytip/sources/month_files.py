@@ -51,8 +51,10 @@ def _without_stray_months(
     for item in dated:
         total[month_number(item.file.month)] += item.file.rows
     certain = {item.file.month for item in dated if item.is_certain}
-    kept = sorted({*month_rows.months_of_rows(total), *certain, *selected})
+    months = sorted({*month_rows.months_of_rows(total), *certain, *selected})
     return [
-        replace(item.file, month=max((month for month in kept if month <= item.file.month), default=kept[0]))
+        replace(
+            item.file, month=max((month for month in months if month <= item.file.month), default=months[0])
+        )
         for item in dated
     ]
