@@ -12,7 +12,7 @@ from tests.support.models import raw_month, train_model
 from toytip.errors import SchemaError, SourceError
 from toytip.models import scoring
 from toytip.serving import batch, trip_files
-from toytip.sources import csv_rows
+from toytip.sources.csv_files import rows as csv_rows
 
 MODEL = train_model("green")
 FRAME = raw_month("green").slice(0, 30).to_pandas()
@@ -134,7 +134,7 @@ ROWS = TEXT.splitlines()
         ("no trips\n", "cannot read trips from {}: unknown format"),
         ("<!DOCTYPE html>", "cannot read trips from {}: it is a web page or an XML document"),
         (b"PK\x03\x04,,", "cannot read trips from {}: it is a ZIP archive or an Excel file"),
-        (gzip.compress(TEXT.encode())[:100], "cannot read trips from {}: "),
+        (gzip.compress(TEXT.encode(), mtime=0)[:100], "cannot read trips from {}: "),
         (b"\x1f\x8bno gzip", "cannot read trips from {}: "),
         (
             LINES + '{"VendorID": 1, "VendorID": 2}\n',

@@ -19,7 +19,7 @@ from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import trip_columns
 from toytip.models.raw_trips import trips_to_table
 from toytip.serving.json_text import parse_json
-from toytip.sources.csv_rows import CSV_HINT, FIRST_ROW_LINE, header_columns, read_csv
+from toytip.sources.csv_files.rows import CSV_HINT, FIRST_ROW_LINE, header_columns, read_csv
 from toytip.sources.formats import GZIP_MAGIC, PARQUET_MAGIC, UTF16_MARKS, find_other_format
 from toytip.sources.reader import open_parquet
 from toytip.stages.conform import RowLabel

@@ -20,8 +20,8 @@ from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
 from toytip.sources import month_rows
 from toytip.sources.column_check import FileColumns, check_columns, find_taxi
-from toytip.sources.csv_layout import CsvContent, read_csv_content
-from toytip.sources.csv_rows import CSV_HINT, open_text, read_csv_columns
+from toytip.sources.csv_files.layout import CsvContent, read_csv_content
+from toytip.sources.csv_files.rows import CSV_HINT, open_text, read_csv_columns
 from toytip.sources.formats import (
     DOWNLOAD_AGAIN,
     HEAD_BYTES,

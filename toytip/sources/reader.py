@@ -18,7 +18,7 @@ from toytip.core.tlc import FIELDS, match_fields
 from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
-from toytip.sources.csv_rows import CsvReader
+from toytip.sources.csv_files.rows import CsvReader
 from toytip.sources.windows import rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
