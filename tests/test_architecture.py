@@ -39,6 +39,7 @@ def test_the_root_holds_packages():
         "_version.py",
         "config.py",
         "errors.py",
+        "settings_files.py",
     }
 
 

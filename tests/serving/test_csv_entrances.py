@@ -17,7 +17,7 @@ from toytip.core.tlc import FIELDS
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import ToytipError
 from toytip.serving import trip_files
-from toytip.sources import csv_rows
+from toytip.sources.csv_files import rows as csv_rows
 from toytip.sources.discovery import open_source
 from toytip.stages.conform import conform_columns
 

@@ -12,7 +12,7 @@ from tests.support.models import raw_month, train_model
 from toytip.errors import SchemaError, SourceError
 from toytip.models import scoring
 from toytip.serving import batch, trip_files
-from toytip.sources import csv_rows
+from toytip.sources.csv_files import rows as csv_rows
 
 MODEL = train_model("green")
 FRAME = raw_month("green").slice(0, 30).to_pandas()

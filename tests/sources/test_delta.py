@@ -59,7 +59,7 @@ def require_trips(spec, plain, months=None):
 
 
 def test_the_trips_are_those_of_the_files_in_the_log(table, plain):
-    assert len(list(table.rglob("*.parquet"))) > len(list_source_files(str(table))) == 3
+    assert len(list(table.rglob("*.parquet"))) > len(list_source_files(str(table)).options) == 3
     for spec in (
         table,
         table.parent,
@@ -89,10 +89,10 @@ def test_only_the_log_since_the_last_checkpoint_is_read(table, plain, tmp_path):
 
 
 def test_a_file_that_the_table_no_longer_uses_is_refused(table):
-    used = set(list_source_files(str(table)))
+    used = set(list_source_files(str(table)).options)
     for path in table.rglob("month=2/*.parquet"):
         if str(path) in used:
-            assert list(list_source_files(str(path))) == [str(path)]
+            assert list(list_source_files(str(path)).options) == [str(path)]
         else:
             with pytest.raises(SourceError, match="the Delta table no longer uses this file") as caught:
                 list_source_files(str(path))
@@ -105,7 +105,7 @@ def test_other_files_next_to_a_table_count(table, plain, tmp_path):
         (folder / "green_2023-04.parquet").write_bytes(b"not a file of the table")
     april = next(plain.glob("*2023-01*"))
     shutil.copy(april, tmp_path / "green_export.parquet")
-    files = [uri.removeprefix(f"{tmp_path}/") for uri in list_source_files(str(tmp_path))]
+    files = [uri.removeprefix(f"{tmp_path}/") for uri in list_source_files(str(tmp_path)).options]
     assert len(files) == 4
     assert "green_export.parquet" in files
 

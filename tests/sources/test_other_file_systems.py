@@ -31,7 +31,7 @@ def test_a_source_is_read_through_fsspec(synthetic):
     memory = fsspec.filesystem("memory")
     for path in synthetic.glob("*.parquet"):
         memory.pipe_file(f"/bucket/months/{path.name}", path.read_bytes())
-    files = list_source_files("memory://bucket/months")
+    files = list_source_files("memory://bucket/months").options
     assert [uri.rpartition("/")[2] for uri in files] == sorted(
         path.name for path in synthetic.glob("*.parquet")
     )

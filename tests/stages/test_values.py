@@ -257,6 +257,18 @@ def test_an_epoch_number_does_not_depend_on_the_other_numbers():
     assert converted.conversion == "from epoch numbers in seconds, milliseconds, microseconds and nanoseconds"
 
 
+@pytest.mark.parametrize("digits", ["202307010800", "20230701080000", "20230701080000123"])
+@pytest.mark.parametrize("convert", [int, float, str], ids=["integers", "floats", "text"])
+def test_the_digits_of_a_date_and_a_time_are_no_epoch_number(digits, convert):
+    epoch = 1_688_198_400_000
+    converted = read(pa.array([convert(digits)] * 3), PICKUP)
+    assert np.isnat(converted.array).all()
+    assert converted.unreadable.all()
+    converted = read(pa.array([convert(digits), convert(epoch)]), PICKUP)
+    assert converted.unreadable.tolist() == [True, False]
+    assert converted.array[1] == np.datetime64("2023-07-01T08:00")
+
+
 def test_the_repeated_hour_and_the_change_of_clocks():
     """An instant has one local time. Two instants have the same one when clocks are set back."""
     instants = ["2023-11-05T05:30", "2023-11-05T06:30", "2023-03-12T06:59", "2023-03-12T07:00"]

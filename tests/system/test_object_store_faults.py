@@ -319,9 +319,9 @@ def test_keys_can_have_any_characters(prefix, server, synthetic):
     options = StorageOptions(server.endpoint)
     months = S3FileIO(f"{ROOT}/{prefix}", options)
     months.write(path.name, path.read_bytes())
-    files = list_source_files(f"{ROOT}/{prefix}/", server.endpoint)
+    files = list_source_files(f"{ROOT}/{prefix}/", server.endpoint).options
     assert list(files) == [f"{ROOT}/{prefix}/{path.name}"]
-    assert files == list_source_files(f"{ROOT}/{prefix}/*.parquet", server.endpoint)
+    assert files == list_source_files(f"{ROOT}/{prefix}/*.parquet", server.endpoint).options
     uri = next(iter(files))
     footer = check_file(uri, month_of_path(uri), dataclasses.replace(options, anonymous=False)).file
     assert footer.bytes == path.stat().st_size

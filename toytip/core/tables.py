@@ -19,8 +19,8 @@ def _to_column(field: Field) -> Column:
 
 _CLEANING_MODULES = (
     "sources.formats",
-    "sources.csv_numbers",
-    "sources.csv_rows",
+    "sources.csv_files.numbers",
+    "sources.csv_files.rows",
     "sources.windows",
     "sources.reader",
     "stages.conform",

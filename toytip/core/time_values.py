@@ -39,6 +39,8 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MIN_EPOCH = {"s": 10**8, "ms": 10**11, "us": 10**14, "ns": 10**17}
 FROM_TEXT = "from text"
 EPOCH_NUMBERS = "epoch numbers"
+# The digits after the minutes of times such as 202301312015, 20230131201500 and 20230131201500123.
+_POWERS_AFTER_MINUTES = (1, 10**2, 10**5)
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 _TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
@@ -107,11 +109,13 @@ def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> Colum
     """Return epoch numbers as times. The magnitude of a number decides its unit.
 
     The units of other numbers do not matter, so that the rows of a partition do not matter either.
+    The digits of a date and a time are unreadable. For example, 20230131201500 as milliseconds
+    would be a time in the year 2611.
     """
     with np.errstate(invalid="ignore"):
         magnitude = np.abs(numbers)
     position = np.searchsorted(list(_MIN_EPOCH.values()), magnitude, side="right") - 1
-    readable = ~missing & (position >= 0) & (magnitude < 2**63)
+    readable = ~missing & (position >= 0) & (magnitude < 2**63) & ~_are_digits_of_times(magnitude)
     times, units = np.full(len(numbers), "NaT", "datetime64[us]"), []
     for index, unit in enumerate(_MIN_EPOCH):
         rows = readable & (position == index)
@@ -121,6 +125,21 @@ def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> Colum
     unreadable = ~missing & ~readable
     conversion = f"from {EPOCH_NUMBERS} in {join_words(units)}" if units else ""
     return ColumnValues(times, unreadable if unreadable.any() else None, conversion)
+
+
+def _are_digits_of_times(numbers: Int64Array | Float64Array) -> BoolArray:
+    """Return which numbers are the digits of a year, month, day, hour and minute."""
+    with np.errstate(invalid="ignore"):
+        integers = np.where(numbers < 2**63, numbers, 0).astype(np.int64)
+    are_digits = np.zeros(len(integers), bool)
+    for power in _POWERS_AFTER_MINUTES:
+        rest, minute = np.divmod(integers // power, 100)
+        rest, hour = np.divmod(rest, 100)
+        rest, day = np.divmod(rest, 100)
+        year, month = np.divmod(rest, 100)
+        in_calendar = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (hour < 24) & (minute < 60)
+        are_digits |= (year >= 1900) & (year < 2100) & in_calendar
+    return are_digits
 
 
 def _epoch_to_microseconds(numbers: npt.NDArray[Any], unit: str) -> npt.NDArray[np.datetime64]:

@@ -132,20 +132,25 @@ def _answer_table(scored: ScoredTrips, first_row: int, model_version: str) -> pa
 
 
 @contextlib.contextmanager
-def open_answer_writer(output: str | None, stdout: BinaryIO) -> Iterator[AnswerWriter]:
+def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iterator[AnswerWriter]:
     """Yield a writer of answers: JSON Lines to stdout, or a file in the format of its suffix.
 
-    The file appears only when it is complete. Raises ConfigError for an unknown suffix, and
-    ToytipError if the file cannot be written.
+    The file appears only when it is complete. Raises ConfigError for an unknown suffix, or if the
+    file is that of the trips, and ToytipError if the file cannot be written.
     """
     if output is None:
         yield _json_lines_writer(stdout)
         return
     target = Path(output)
+    if trips != "-" and target.exists() and Path(trips).exists() and target.samefile(trips):
+        raise ConfigError(
+            f"cannot write the scores to {output}: it is the file with the trips",
+            hint="Set --output to a different file.",
+        )
     partial = target.with_name(f".{target.name}.part")
     try:
         with contextlib.ExitStack() as stack:
-            yield _file_writer(partial, target.suffix, stack)
+            yield _file_writer(partial, target.suffix.lower(), stack)
         partial.replace(target)
     except OSError as error:
         raise ToytipError(

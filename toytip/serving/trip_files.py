@@ -19,8 +19,8 @@ from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import trip_columns
 from toytip.models.raw_trips import trips_to_table
 from toytip.serving.json_text import parse_json
-from toytip.sources.csv_rows import CSV_HINT, FIRST_ROW_LINE, header_columns, read_csv
-from toytip.sources.formats import GZIP_MAGIC, PARQUET_MAGIC, find_other_format
+from toytip.sources.csv_files.rows import CSV_HINT, FIRST_ROW_LINE, header_columns, read_csv
+from toytip.sources.formats import GZIP_MAGIC, PARQUET_MAGIC, UTF16_MARKS, find_other_format
 from toytip.sources.reader import open_parquet
 from toytip.stages.conform import RowLabel
 
@@ -94,6 +94,8 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         yield from _read_json_lines(stream, name)
     elif text_head.startswith(b"["):
         yield from _read_json_list(stream, name)
+    elif head.startswith(UTF16_MARKS) and _is_utf16_json(head):
+        raise SourceError(f"cannot read trips from {name}: it is JSON in UTF-16", hint="Save it in UTF-8.")
     elif other := find_other_format(head):
         raise SourceError(f"cannot read trips from {name}: it is {other.name}", hint=other.hint)
     elif len(header_columns(head)) > 1:
@@ -103,6 +105,11 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         raise SourceError(
             f"cannot read trips from {name}: {cause if text_head else 'it is empty'}", hint=FORMAT_HINT
         )
+
+
+def _is_utf16_json(head: bytes) -> bool:
+    text = head[: len(head) // 2 * 2].decode("utf-16", errors="replace")
+    return text.lstrip().startswith(("{", "["))
 
 
 def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:

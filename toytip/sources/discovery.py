@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -19,20 +20,28 @@ from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
 from toytip.sources import month_rows
 from toytip.sources.column_check import FileColumns, check_columns, find_taxi
-from toytip.sources.csv_layout import CsvContent, read_csv_content
-from toytip.sources.csv_rows import CSV_HINT, open_text, read_csv_columns
-from toytip.sources.formats import DOWNLOAD_AGAIN, HEAD_BYTES, detect_format, require_csv_in_archive
+from toytip.sources.csv_files.layout import CsvContent, read_csv_content
+from toytip.sources.csv_files.rows import CSV_HINT, open_text, read_csv_columns
+from toytip.sources.formats import (
+    DOWNLOAD_AGAIN,
+    HEAD_BYTES,
+    detect_format,
+    require_csv_in_archive,
+    require_regular_file,
+)
 from toytip.sources.groups import (
     raise_file_errors,
     require_different_files,
     require_months,
     require_one_taxi,
     warn_of_repeated_trips,
+    warn_of_unread_months,
 )
 from toytip.sources.listing import list_source_files, natural_order, path_of_uri
+from toytip.sources.month_files import CheckedFile, assign_months
 from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE, CountedBlock
 from toytip.sources.path_months import PathMonth, month_of_path
-from toytip.sources.reader import FOOTER_BUFFER_BYTES, open_parquet, read_columns
+from toytip.sources.reader import FOOTER_BUFFER_BYTES, column_statistics, open_parquet, read_columns
 from toytip.sources.source import Source, SourceFile
 
 FOOTER_THREADS = 8
@@ -45,16 +54,6 @@ RENAME_TO_MONTH = (
 DOWNLOAD_FROM_SERVER = "Download the file, and use the downloaded file as the source."
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckedFile:
-    """A file that can be read, and the months of its rows."""
-
-    file: SourceFile
-    """The file, with the month of its path."""
-    blocks: tuple[CountedBlock, ...] = ()
-    """Rows by month, if the path does not tell the month."""
-
-
 def open_source(spec: str, months: str | None = None, endpoint_url: str | None = None) -> Source:
     """Find the files of a folder, glob, URI or comma-separated list, and the months of their rows.
 
@@ -63,19 +62,23 @@ def open_source(spec: str, months: str | None = None, endpoint_url: str | None =
     Also raises SourceError if the path of a file names a month other than its pickup times, or if
     the files have trips of different taxi types.
     """
-    options = list_source_files(spec, endpoint_url)
+    listing = list_source_files(spec, endpoint_url)
+    options = listing.options
     selected = parse_months(months) if months is not None else None
     paths = {uri: month_of_path(path_of_uri(uri)) for uri in sorted(options, key=natural_order)}
     needed = [uri for uri, path in paths.items() if not (path and selected and path.month not in selected)]
     checked = _check_files(spec, needed, paths, options)
     require_one_taxi(spec, [item.file for item in checked])
-    files = sorted(_assign_months(checked), key=lambda file: (file.month, natural_order(file.uri)))
+    files = sorted(
+        assign_months(checked, selected or ()), key=lambda file: (file.month, natural_order(file.uri))
+    )
     named = {path.month for path in paths.values() if path}
-    require_months({file.month for file in files}, months, named, spec)
+    require_months({file.month for file in files}, months, named, spec, listing.unread)
     files = [file for file in files if selected is None or file.month in selected]
     source = Source(taxi=files[0].taxi, files=tuple(files))
     require_different_files(source, spec)
-    return replace(source, warnings=warn_of_repeated_trips(source))
+    unread = warn_of_unread_months(listing.unread, {file.month for file in files}, selected)
+    return replace(source, warnings=(*unread, *warn_of_repeated_trips(source)))
 
 
 def _check_files(
@@ -116,21 +119,6 @@ def _without_empty_files(checked: Sequence[CheckedFile]) -> list[CheckedFile]:
     return with_rows
 
 
-def _assign_months(checked: Sequence[CheckedFile]) -> list[SourceFile]:
-    """Return the files once per month of their rows.
-
-    The months of the files without a month in their path are decided from all their rows together,
-    so that a few stray rows in a small file are not a month.
-    """
-    undated = [item for item in checked if item.blocks]
-    counts = month_rows.count_all(block for item in undated for block in item.blocks)
-    windows = month_rows.windows_of(month_rows.months_of_rows(counts))
-    files = [item.file for item in checked if not item.blocks]
-    for item in undated:
-        files += month_rows.split_by_month(item.file, item.blocks, windows)
-    return files
-
-
 def check_file(
     uri: str,
     path: PathMonth | None,
@@ -144,6 +132,7 @@ def check_file(
     name = mask_credentials(uri)
     failure = f"cannot read {name}"
     try:
+        require_regular_file(uri)
         info = file_info(uri, storage_options)
         if info["size"] is None:
             raise SourceError(
@@ -182,7 +171,7 @@ def _cause_of_read_error(uri: str, error: Exception) -> str:
         return "the server does not support range requests"
     if isinstance(error, FileNotFoundError):
         return "it does not exist"
-    if isinstance(error, PermissionError | IsADirectoryError):
+    if isinstance(error, PermissionError | IsADirectoryError) or _is_link_loop(error):
         return first_line(error)
     return f"the file is corrupt or incomplete ({first_line(error)})"
 
@@ -190,9 +179,13 @@ def _cause_of_read_error(uri: str, error: Exception) -> str:
 def _hint_of_read_error(uri: str, error: Exception) -> str:
     if _lacks_ranges(uri, error):
         return DOWNLOAD_FROM_SERVER
-    if isinstance(error, FileNotFoundError | PermissionError):
+    if isinstance(error, FileNotFoundError | PermissionError) or _is_link_loop(error):
         return "Check the address of the file, and your permissions for it."
     return DOWNLOAD_AGAIN
+
+
+def _is_link_loop(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ELOOP
 
 
 def _lacks_ranges(uri: str, error: Exception) -> bool:
@@ -219,7 +212,7 @@ def _check_parquet(
     )
     file = _with_columns(file, columns)
     if path and _is_in_month(footer, path.month, uri):
-        return CheckedFile(file=file)
+        return CheckedFile(file=file, is_certain=path.is_certain)
     return _with_months(file, path, month_rows.count_months(footer, uri))
 
 
@@ -306,7 +299,7 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
     counts = month_rows.count_all(blocks)
     share = month_rows.share_of_month(counts, path.month) if path else 0.0
     if path and (share is None or share >= MIN_NAMED_MONTH_SHARE):
-        return CheckedFile(file=file)
+        return CheckedFile(file=file, is_certain=path.is_certain)
     months = month_rows.months_of_rows(counts)
     if path and path.is_certain:
         other_months = f"{months[0]} to {months[-1]}" if len(months) > 1 else str(months[0])
@@ -329,6 +322,5 @@ def _all_null(metadata: pq.FileMetaData, column: str) -> bool:
 
 def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
     """Return the number of nulls in a column, as the footer of a file counts them."""
-    index = metadata.schema.names.index(column)
-    groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]
-    return sum(group.statistics.null_count or 0 for group in groups if group.statistics is not None)
+    groups = column_statistics(metadata, column)
+    return sum(statistics.null_count or 0 for statistics in groups if statistics is not None)

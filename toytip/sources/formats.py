@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
+import stat
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from toytip.core.redact import mask_credentials
 from toytip.errors import SourceError
+from toytip.io.base import uri_scheme
 
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -74,6 +77,22 @@ def require_csv_in_archive(uri: str, head: bytes) -> None:
     detect_format(uri, len(head), head)
 
 
+def require_regular_file(uri: str) -> None:
+    """Raise SourceError if a path is that of a named pipe, a socket or a device.
+
+    To open a named pipe would wait without end for a program that writes to it. Raises OSError if
+    the path cannot be followed.
+    """
+    if uri_scheme(uri) != "file":
+        return
+    mode = Path(uri.removeprefix("file://")).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise SourceError(
+            f"cannot read {mask_credentials(uri)}: it is a named pipe, a socket or a device",
+            hint="Write the trips to a file.",
+        )
+
+
 def detect_format(uri: str, size: int, head: bytes) -> Format:
     """Return the format of a file, given its size and its first bytes.
 
@@ -95,7 +114,12 @@ def detect_format(uri: str, size: int, head: bytes) -> Format:
             hint="Extract the file with `gunzip`. Only a CSV file can be compressed, as NAME.csv.gz.",
         )
     is_binary = b"\0" in head and not head.startswith(UTF16_MARKS)
-    if is_binary or not is_csv_name:
+    if is_binary and is_csv_name:
+        raise SourceError(
+            f"{failure}: it has NUL characters, as text in UTF-16 without a byte order mark",
+            hint="Save the file as CSV in UTF-8, or as Parquet.",
+        )
+    if not is_csv_name:
         text = not is_binary and _is_text(head)
         kind = "it is not a Parquet file, but text" if text else "it is not a Parquet file"
         raise SourceError(

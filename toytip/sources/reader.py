@@ -18,7 +18,7 @@ from toytip.core.tlc import FIELDS, match_fields
 from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
-from toytip.sources.csv_rows import CsvReader
+from toytip.sources.csv_files.rows import CsvReader
 from toytip.sources.windows import rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
@@ -31,11 +31,28 @@ FOOTER_BUFFER_BYTES = 2**16
 def open_parquet(stream: Any, *, pre_buffer: bool = True, buffer_size: int = 0) -> pq.ParquetFile:
     """Open a Parquet file. Times of the old type INT96 are read in microseconds.
 
-    In nanoseconds, which are Arrow's default, years after 2262 would become other years.
+    In nanoseconds, which are Arrow's default, years after 2262 would become other years. If the
+    pages of the file have checksums, as Spark writes them, reading a damaged page raises OSError.
     """
     return pq.ParquetFile(
-        stream, pre_buffer=pre_buffer, buffer_size=buffer_size, coerce_int96_timestamp_unit="us"
+        stream,
+        pre_buffer=pre_buffer,
+        buffer_size=buffer_size,
+        coerce_int96_timestamp_unit="us",
+        page_checksum_verification=True,
     )
+
+
+def column_statistics(metadata: pq.FileMetaData, name: str) -> list[pq.Statistics | None]:
+    """Return the statistics of a column in each row group, or None for each without statistics.
+
+    A nested column has none. The footer counts each leaf of a nested column as a column, so that
+    positions in the footer are not those of the columns of the file.
+    """
+    paths = (metadata.schema.column(index).path for index in range(len(metadata.schema)))
+    index = next((index for index, path in enumerate(paths) if path == name), None)
+    groups = range(metadata.num_row_groups)
+    return [None if index is None else metadata.row_group(group).column(index).statistics for group in groups]
 
 
 def read_columns(uri: str, storage_options: StorageOptions, names: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -25,7 +25,7 @@ from toytip.core.partitions import CsvLayout, FileRows
 from toytip.core.text import plural
 from toytip.core.tlc import field_of, match_fields
 from toytip.io.access import open_file
-from toytip.sources.csv_numbers import columns_with_decimal_commas, with_plain_numbers
+from toytip.sources.csv_files.numbers import columns_with_decimal_commas, with_plain_numbers
 from toytip.sources.formats import GZIP_MAGIC
 
 CSV_BLOCK_BYTES = 4 * 2**20
