@@ -51,7 +51,9 @@ def score_file(name, content):
         path = Path(folder, name)
         path.write_bytes(content)
         batches = trip_files.read_batches(str(path), io.BytesIO())
-        batch.score_batches(MODEL, batches, lambda table, _: scored.append(table), 0, lambda _: None)
+        batch.score_batches(
+            MODEL, batches, lambda table, _: scored.append(table), 0, lambda _: None, lambda _: None
+        )
     table = pa.concat_tables(scored)
     probability = table["probability"].to_numpy()
     return scoring.ScoredTrips(probability, probability > 0, table["reason"].to_pylist(), [])

@@ -6,6 +6,7 @@ import fsspec
 import pytest
 
 from toytip.core.access import StorageOptions
+from toytip.core.months import Month
 from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.sources.discovery import _modified, check_file
@@ -31,7 +32,9 @@ def test_a_source_is_read_through_fsspec(synthetic):
     memory = fsspec.filesystem("memory")
     for path in synthetic.glob("*.parquet"):
         memory.pipe_file(f"/bucket/months/{path.name}", path.read_bytes())
-    files = list_source_files("memory://bucket/months").options
+    memory.pipe_file("/bucket/months/yellow_tripdata_2031-01.csv", b"not read next to Parquet files")
+    files, unread = list_source_files("memory://bucket/months")
+    assert unread == {Month(2031, 1): "memory:///bucket/months/yellow_tripdata_2031-01.csv"}
     assert [uri.rpartition("/")[2] for uri in files] == sorted(
         path.name for path in synthetic.glob("*.parquet")
     )
