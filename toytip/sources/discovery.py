@@ -17,6 +17,7 @@ from toytip.core.tlc import detect_for_hire
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
+from toytip.io.connection import FILE_HINT
 from toytip.sources import month_rows
 from toytip.sources.column_check import FileColumns, check_columns, find_taxi
 from toytip.sources.csv_layout import CsvContent, read_csv_content
@@ -32,7 +33,13 @@ from toytip.sources.groups import (
 from toytip.sources.listing import list_source_files, natural_order, path_of_uri
 from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE, CountedBlock
 from toytip.sources.path_months import PathMonth, month_of_path
-from toytip.sources.reader import FOOTER_BUFFER_BYTES, open_parquet, read_columns
+from toytip.sources.reader import (
+    FOOTER_BUFFER_BYTES,
+    file_version,
+    has_no_value,
+    open_parquet,
+    read_columns,
+)
 from toytip.sources.source import Source, SourceFile
 
 FOOTER_THREADS = 8
@@ -191,7 +198,7 @@ def _hint_of_read_error(uri: str, error: Exception) -> str:
     if _lacks_ranges(uri, error):
         return DOWNLOAD_FROM_SERVER
     if isinstance(error, FileNotFoundError | PermissionError):
-        return "Check the address of the file, and your permissions for it."
+        return FILE_HINT
     return DOWNLOAD_AGAIN
 
 
@@ -206,15 +213,14 @@ def _check_parquet(
     footer: pq.ParquetFile,
     storage_options: StorageOptions,
 ) -> CheckedFile:
-    metadata = footer.metadata
-    file = _describe_file(uri, path, info, metadata.num_rows, storage_options)
+    file = _describe_file(uri, path, info, footer.metadata.num_rows, storage_options)
     if kind := _kind_without_columns(file, footer.schema_arrow.names):
         return CheckedFile(file=replace(file, taxi=kind))
     columns = check_columns(
         mask_credentials(uri),
         footer.schema_arrow,
         path.month if path else None,
-        is_all_null=lambda column: _all_null(metadata, column),
+        is_all_null=lambda column: has_no_value(footer, column),
         read=lambda names: read_columns(uri, storage_options, names),
     )
     file = _with_columns(file, columns)
@@ -260,7 +266,7 @@ def _describe_file(
         month=path.month if path else NO_MONTH,
         rows=rows,
         bytes=info["size"],
-        modified=_modified(info),
+        modified=file_version(info),
         missing_columns=(),
         storage_options=storage_options,
     )
@@ -279,12 +285,6 @@ def _kind_without_columns(file: SourceFile, names: Sequence[str]) -> str | None:
 
 def _with_columns(file: SourceFile, columns: FileColumns) -> SourceFile:
     return replace(file, taxi=columns.taxi, missing_columns=columns.missing, notes=columns.notes)
-
-
-def _modified(info: Mapping[str, Any]) -> str:
-    """Return the entity tag or the modification time of a file. Their names differ."""
-    keys = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified")
-    return str(next((info[key] for key in keys if info.get(key)), "")).strip('"')
 
 
 def _is_in_month(footer: pq.ParquetFile, month: Month, uri: str) -> bool:
@@ -321,14 +321,3 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
             hint="Name the file as the TLC does, for example yellow_tripdata_2023-01.parquet.",
         )
     return CheckedFile(file=file, blocks=tuple(blocks))
-
-
-def _all_null(metadata: pq.FileMetaData, column: str) -> bool:
-    return count_nulls(metadata, column) == int(metadata.num_rows)
-
-
-def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
-    """Return the number of nulls in a column, as the footer of a file counts them."""
-    index = metadata.schema.names.index(column)
-    groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]
-    return sum(group.statistics.null_count or 0 for group in groups if group.statistics is not None)
