@@ -15,7 +15,7 @@ from tests.support.s3_faults import run_faulty_server
 from toytip.cluster.certificates import create_certificates
 from toytip.errors import RegistryError, StoreError
 from toytip.models.database import SCHEMA_FILE, lock_database
-from toytip.models.mlflow_env import silence_mlflow
+from toytip.models.mlflow_env import REQUEST_LIMITS, silence_mlflow
 from toytip.models.registry import Registry
 from toytip.models.registry_check import check_database, check_server
 
@@ -196,6 +196,19 @@ def test_a_server_whose_artifacts_cannot_be_written_is_an_error(location, stub, 
     assert "--serve-artifacts" in caught.value.hint
     if location.startswith("mlflow-artifacts"):
         assert str(caught.value).endswith("names: the server answers 500")
+
+
+@pytest.mark.parametrize(("retries", "requests"), [(None, 2), ("0", 1)])
+def test_the_check_repeats_a_request_once_or_as_often_as_the_user_wants(retries, requests, stub, monkeypatch):
+    stub.refuses_artifacts = True
+    for name in REQUEST_LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    if retries is not None:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", retries)
+    with pytest.raises(RegistryError, match="cannot store files of models"):
+        Registry(stub.uri, "x", None).require_usable(write=True)
+    assert len([request for request in stub.requests if request.startswith("PUT")]) == requests
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == (retries or "2")
 
 
 def test_a_server_that_ends_during_a_run_is_told_in_words(stub, monkeypatch):

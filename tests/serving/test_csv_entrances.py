@@ -207,6 +207,15 @@ def test_a_fault_has_one_cause_in_a_run_and_a_score(name, tmp_path):
         assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["green_2023-01.parquet", "trips.jsonl", "trips.csv.gz", "-"])
+def test_a_pointer_is_named_whatever_the_name_of_the_file(name, tmp_path):
+    content = FAULTS["a pointer"][0].encode()
+    path = name if name == "-" else write(tmp_path, content, name)
+    with pytest.raises(ToytipError, match="it is a Git LFS pointer instead of the file") as caught:
+        next(trip_files.read_batches(str(path), io.BytesIO(content)))
+    assert "git lfs pull" in caught.value.hint
+
+
 CELLS = st.sampled_from(
     [
         "",

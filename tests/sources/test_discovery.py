@@ -56,6 +56,14 @@ BROKEN = {
         lambda f: replace(f, "fare_amount", pa.nulls(9, pa.float64())),
         "fare_amount holds only nulls",
     ),
+    "a fare of NaN": (
+        lambda f: replace(f, "fare_amount", pa.array([float("nan")] * 9)),
+        "fare_amount holds only nulls",
+    ),
+    "codes of NaN and nulls": (
+        lambda f: replace(f, "PULocationID", pa.array([None, *[float("nan")] * 8], pa.float32())),
+        "PULocationID holds only nulls",
+    ),
     "a fare in words": (
         lambda f: replace(f, "fare_amount", pa.array(["x"] * 9)),
         "fare_amount has 9 of 9 values that are not a number",
@@ -89,6 +97,17 @@ def test_broken_sources_are_rejected(case, folder):
     assert caught.value.hint
     if "2023-02" in message and "between" not in message:
         assert "yellow_tripdata_2023-02.parquet" in message
+
+
+def test_one_number_among_nan_is_enough(folder):
+    replace(folder, "fare_amount", pa.array([*[float("nan")] * 8, 5.0]))
+    table = pq.read_table(only(folder))
+    place = table.column_names.index("congestion_surcharge")
+    pq.write_table(
+        table.set_column(place, "congestion_surcharge", pa.array([float("nan")] * 9)), only(folder)
+    )
+    files = {str(file.month): file.missing_columns for file in open_source(str(folder)).files}
+    assert set(files["2023-02"]) - set(files["2023-01"]) == {"congestion_surcharge"}
 
 
 @pytest.mark.parametrize(

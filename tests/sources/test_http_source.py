@@ -1,5 +1,7 @@
 """Sources on an HTTP server: with and without ranges, with a signature, and with errors."""
 
+import io
+
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,7 @@ from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
+from toytip.serving.trip_files import read_batches
 from toytip.sources.discovery import open_source
 
 MONTHS = [Month(2023, month) for month in (1, 2)]
@@ -38,6 +41,9 @@ class Handler(http_server.Handler):
 
     def respond(self):
         content, kind = self.published.files.get(self.path.partition("?")[0]), self.published.kind
+        if kind == "busy":
+            self.answer(503)
+            return
         if content is None or kind == "forbidden" or (kind == "no HEAD" and self.command == "HEAD"):
             self.answer(404 if content is None else 403)
             return
@@ -103,6 +109,44 @@ def test_a_missing_file_and_a_folder_are_errors(server):
         with pytest.raises(SourceError, match="cannot read") as caught:
             open_source(url)
         assert "SECRET" not in str(caught.value)
+
+
+class Silence(http_server.Handler):
+    """Closes each connection without an answer."""
+
+    def respond(self):
+        self.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        ("missing", "does not exist"),
+        ("busy", "the server answers 503"),
+        ("silent", "the server closed the connection"),
+        ("stopped", "connection refused"),
+        ("unknown", "the host name does not resolve"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_not_a_missing_file(kind, cause, server):
+    server.kind = kind
+    with http_server.serve(Silence) as port:
+        base = {"silent": f"http://127.0.0.1:{port}", "unknown": "http://nosuch.invalid"}.get(
+            kind, server.base
+        )
+        if kind != "stopped":
+            require_cause(f"{base}/yellow_tripdata_2023-0{9 if kind == 'missing' else 1}.parquet", cause)
+    if kind == "stopped":
+        require_cause(f"http://127.0.0.1:{port}/yellow_tripdata_2023-01.parquet", cause)
+
+
+def require_cause(url, cause):
+    for read in (open_source, lambda url: next(read_batches(url, io.BytesIO()))):
+        with pytest.raises(SourceError, match=cause) as caught:
+            read(url + SIGNATURE)
+        assert ("does not exist" in str(caught.value)) is (cause == "does not exist")
+        assert "SECRET" not in f"{caught.value} {caught.value.hint}"
+        assert caught.value.hint
 
 
 def test_signatures_of_a_list_are_masked():

@@ -8,10 +8,11 @@ import pytest
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month
 from toytip.errors import SourceError
-from toytip.io.access import open_file, resolve_storage_options
-from toytip.sources.discovery import _modified, check_file
+from toytip.io.access import as_source_error, open_file, resolve_storage_options
+from toytip.sources.discovery import check_file
 from toytip.sources.listing import list_source_files
 from toytip.sources.path_months import month_of_path
+from toytip.sources.reader import file_version
 
 
 @pytest.mark.parametrize(
@@ -57,4 +58,15 @@ def test_a_source_is_read_through_fsspec(synthetic):
     ],
 )
 def test_a_changed_file_is_recognized_on_every_file_system(info, modified):
-    assert _modified(info) == modified
+    assert file_version(info) == modified
+
+
+@pytest.mark.parametrize("package", ["azure.core.exceptions", "gcsfs.retry", "google.auth.exceptions"])
+def test_an_error_of_a_cloud_client_has_one_line_and_a_hint(package):
+    denied = type("Denied", (Exception,), {"__module__": package})("access denied\nRequestId: 1")
+    with (
+        pytest.raises(SourceError, match=r"^cannot read x: access denied$") as caught,
+        as_source_error("cannot read x"),
+    ):
+        raise denied
+    assert "credentials" in caught.value.hint

@@ -14,11 +14,11 @@ from typing import Any, Self
 import fsspec
 
 from toytip.core.access import StorageOptions
-from toytip.core.redact import mask_credentials
+from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io import aws_profile
 from toytip.io.base import FileIO, uri_scheme
-from toytip.io.connection import locate_bucket
+from toytip.io.connection import http_file_fault, locate_bucket
 from toytip.io.endpoint import resolve_server
 from toytip.io.local import LocalFileIO
 from toytip.io.s3 import S3FileIO
@@ -29,6 +29,7 @@ from toytip.io.s3_errors import BODYLESS_CODES, describe_fault, error_code, tran
 GLOB_CHARACTERS = re.compile(r"[*?\[]")
 # The packages of file systems from which toytip reads sources, but on which it has no store.
 FILESYSTEM_PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
+CLOUD_HINT = "Check the address, and the credentials that gcsfs or adlfs uses."
 
 
 def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
@@ -236,10 +237,15 @@ def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ())
 
 @contextlib.contextmanager
 def as_source_error(failure: str) -> Iterator[None]:
-    """Raise SourceError instead of an OSError in which an object store names the fault."""
+    """Raise SourceError instead of an OSError in which a server or its absence is the fault."""
     try:
         yield
     except OSError as error:
-        if fault := describe_fault(error):
+        if fault := describe_fault(error) or http_file_fault(error):
             raise SourceError(f"{failure}: {fault.cause}", hint=fault.hint) from None
         raise
+    except Exception as error:
+        # The clients of Google Cloud Storage and Azure have errors that are not OSErrors.
+        if not type(error).__module__.startswith(("azure.", "gcsfs.", "google.")):
+            raise
+        raise SourceError(f"{failure}: {first_line(error)}", hint=CLOUD_HINT) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.client
+import os
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from toytip.core.access import StorageOptions
-from toytip.core.redact import mask_credentials
+from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.io import aws_profile
 from toytip.io.aws_profile import Environment
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 15
 RUNNING_HINT = "Check that the server is running, and that its URL is correct."
+FILE_HINT = "Check the address of the file, and your permissions for it."
 # Names of access points and directory buckets, whose requests have a different form.
 SPECIAL_BUCKET_SUFFIXES = ("-s3alias", "--x-s3", "--ol-s3")
 
@@ -153,6 +155,34 @@ def _answer_cause(error: Exception) -> str | None:
     if isinstance(error, http.client.IncompleteRead):
         return "the answer of the server is incomplete"
     return "the answer of the server is not HTTP" if isinstance(error, http.client.HTTPException) else None
+
+
+def http_file_fault(error: OSError) -> Fault | None:
+    """Return why an HTTP server did not send a file that fsspec reports as missing, else None."""
+    import aiohttp
+
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, aiohttp.ClientError | TimeoutError):
+        return None
+    if CERTIFICATE_ERROR.search(str(cause)):
+        return certificate_fault(str(cause))
+    if isinstance(cause, aiohttp.ClientResponseError):
+        is_missing = cause.status in (404, 410)
+        return None if is_missing else Fault(f"the server answers {cause.status}", FILE_HINT)
+    return Fault(_aiohttp_cause(cause), RUNNING_HINT)
+
+
+def _aiohttp_cause(error: Exception) -> str:
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name does not resolve"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection"
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if number else first_line(error)
 
 
 def locate_bucket(server: StorageOptions, bucket: str) -> StorageOptions:

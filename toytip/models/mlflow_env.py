@@ -14,6 +14,12 @@ from toytip.io.connection import connection_cause
 from toytip.io.home import ensure_home
 from toytip.io.proxies import exclude_loopback
 
+# How often MLflow repeats a request to a server, and how many seconds it waits for an answer. With
+# its own limits of 7 and 120, a request to a server that does not answer takes many minutes.
+REQUEST_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+# The limits of a check before any work, where a quick error is better than a late success.
+CHECK_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+
 
 @contextlib.contextmanager
 def silence_mlflow() -> Iterator[None]:
@@ -28,9 +34,8 @@ def silence_mlflow() -> Iterator[None]:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         # MLflow would print the URL of a run on stdout, which is reserved for results.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "GIT_PYTHON_REFRESH": "quiet",
+        **REQUEST_LIMITS,
     }.items():
         os.environ.setdefault(name, value)
     exclude_loopback()
@@ -43,6 +48,17 @@ def silence_mlflow() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous_level)
+
+
+@contextlib.contextmanager
+def limit_requests() -> Iterator[None]:
+    """Let requests of MLflow in this context fail early, unless the user has set their limits."""
+    changed = {name for name, value in REQUEST_LIMITS.items() if os.environ.get(name, value) == value}
+    os.environ.update({name: CHECK_LIMITS[name] for name in changed})
+    try:
+        yield
+    finally:
+        os.environ.update({name: REQUEST_LIMITS[name] for name in changed})
 
 
 def import_pyfunc() -> Any:

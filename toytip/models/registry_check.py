@@ -20,7 +20,7 @@ from toytip.errors import RegistryError
 from toytip.io.aws_profile import profile_values
 from toytip.io.connection import require_answer
 from toytip.io.endpoint import find_ca_file
-from toytip.models.mlflow_env import error_cause
+from toytip.models.mlflow_env import error_cause, limit_requests
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -154,7 +154,7 @@ def check_artifacts(client: MlflowClient, uri: str, experiment_id: str) -> None:
     location = client.get_experiment(experiment_id).artifact_location
     try:
         repository = get_artifact_repository(location, tracking_uri=uri)
-        with tempfile.TemporaryDirectory() as folder:
+        with limit_requests(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder, PROBE_NAME)
             file.write_text("toytip checks whether it can store files\n", encoding="utf-8")
             repository.log_artifact(str(file))

@@ -31,8 +31,9 @@ from toytip.pipeline.incremental import (
 )
 from toytip.pipeline.plan import RunPlan
 from toytip.sources.column_check import SCORE_WITHOUT_TIPS
-from toytip.sources.discovery import RENAME_TO_MONTH, count_nulls
+from toytip.sources.discovery import RENAME_TO_MONTH
 from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE
+from toytip.sources.reader import count_nulls
 from toytip.sources.source import Source
 from toytip.stages.clean import REQUIRED_TRIP_COLUMNS, missing_value, out_of_month
 from toytip.stages.featurize import FEATURES_SCHEMA

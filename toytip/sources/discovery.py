@@ -18,6 +18,7 @@ from toytip.core.tlc import detect_for_hire
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
+from toytip.io.connection import FILE_HINT
 from toytip.sources import month_rows
 from toytip.sources.column_check import FileColumns, check_columns, find_taxi
 from toytip.sources.csv_files.layout import CsvContent, read_csv_content
@@ -41,7 +42,13 @@ from toytip.sources.listing import list_source_files, natural_order, path_of_uri
 from toytip.sources.month_files import CheckedFile, assign_months
 from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE, CountedBlock
 from toytip.sources.path_months import PathMonth, month_of_path
-from toytip.sources.reader import FOOTER_BUFFER_BYTES, column_statistics, open_parquet, read_columns
+from toytip.sources.reader import (
+    FOOTER_BUFFER_BYTES,
+    file_version,
+    has_no_value,
+    open_parquet,
+    read_columns,
+)
 from toytip.sources.source import Source, SourceFile
 
 FOOTER_THREADS = 8
@@ -180,7 +187,7 @@ def _hint_of_read_error(uri: str, error: Exception) -> str:
     if _lacks_ranges(uri, error):
         return DOWNLOAD_FROM_SERVER
     if isinstance(error, FileNotFoundError | PermissionError) or _is_link_loop(error):
-        return "Check the address of the file, and your permissions for it."
+        return FILE_HINT
     return DOWNLOAD_AGAIN
 
 
@@ -199,15 +206,14 @@ def _check_parquet(
     footer: pq.ParquetFile,
     storage_options: StorageOptions,
 ) -> CheckedFile:
-    metadata = footer.metadata
-    file = _describe_file(uri, path, info, metadata.num_rows, storage_options)
+    file = _describe_file(uri, path, info, footer.metadata.num_rows, storage_options)
     if kind := _kind_without_columns(file, footer.schema_arrow.names):
         return CheckedFile(file=replace(file, taxi=kind))
     columns = check_columns(
         mask_credentials(uri),
         footer.schema_arrow,
         path.month if path else None,
-        is_all_null=lambda column: _all_null(metadata, column),
+        is_all_null=lambda column: has_no_value(footer, column),
         read=lambda names: read_columns(uri, storage_options, names),
     )
     file = _with_columns(file, columns)
@@ -253,7 +259,7 @@ def _describe_file(
         month=path.month if path else NO_MONTH,
         rows=rows,
         bytes=info["size"],
-        modified=_modified(info),
+        modified=file_version(info),
         missing_columns=(),
         storage_options=storage_options,
     )
@@ -272,12 +278,6 @@ def _kind_without_columns(file: SourceFile, names: Sequence[str]) -> str | None:
 
 def _with_columns(file: SourceFile, columns: FileColumns) -> SourceFile:
     return replace(file, taxi=columns.taxi, missing_columns=columns.missing, notes=columns.notes)
-
-
-def _modified(info: Mapping[str, Any]) -> str:
-    """Return the entity tag or the modification time of a file. Their names differ."""
-    keys = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified")
-    return str(next((info[key] for key in keys if info.get(key)), "")).strip('"')
 
 
 def _is_in_month(footer: pq.ParquetFile, month: Month, uri: str) -> bool:
@@ -314,13 +314,3 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
             hint="Name the file as the TLC does, for example yellow_tripdata_2023-01.parquet.",
         )
     return CheckedFile(file=file, blocks=tuple(blocks))
-
-
-def _all_null(metadata: pq.FileMetaData, column: str) -> bool:
-    return count_nulls(metadata, column) == int(metadata.num_rows)
-
-
-def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
-    """Return the number of nulls in a column, as the footer of a file counts them."""
-    groups = column_statistics(metadata, column)
-    return sum(statistics.null_count or 0 for statistics in groups if statistics is not None)
