@@ -67,12 +67,14 @@ coverage: $(DEV_STAMP)
 
 STORE_STAMP := .venv/.store-installed
 $(STORE_STAMP): $(DEV_STAMP)
-	$(PIP) -e '.[dev,object-store,delta]'
+	$(PIP) -e '.[dev,object-store,delta,cloud]'
 	@touch $@
 
+# The tests of Azure also need an emulator that is not on PyPI: `npm install --global azurite`.
 test-store: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py tests/system/test_object_store_faults.py $(ARGS)
 	$(BIN)/python -m pytest tests/sources/test_delta.py
+	$(BIN)/python -m pytest -m object_store tests/sources/test_cloud_sources.py
 
 test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/system/test_faults.py tests/system/test_commit_faults.py $(ARGS)

@@ -100,12 +100,11 @@ def test_broken_sources_are_rejected(case, folder):
 
 
 def test_one_number_among_nan_is_enough(folder):
-    replace(folder, "fare_amount", pa.array([*[float("nan")] * 8, 5.0]))
-    table = pq.read_table(only(folder))
-    place = table.column_names.index("congestion_surcharge")
-    pq.write_table(
-        table.set_column(place, "congestion_surcharge", pa.array([float("nan")] * 9)), only(folder)
-    )
+    table, missing = pq.read_table(only(folder)), [float("nan")] * 29
+    for name, last in {"fare_amount": 5.0, "congestion_surcharge": float("nan")}.items():
+        values = pa.array([*missing, last])
+        table = table.set_column(table.column_names.index(name), name, values)
+    pq.write_table(table, only(folder))
     files = {str(file.month): file.missing_columns for file in open_source(str(folder)).files}
     assert set(files["2023-02"]) - set(files["2023-01"]) == {"congestion_surcharge"}
 
