@@ -64,9 +64,7 @@ def test_a_changed_file_is_recognized_on_every_file_system(info, modified):
 @pytest.mark.parametrize("package", ["azure.core.exceptions", "gcsfs.retry", "google.auth.exceptions"])
 def test_an_error_of_a_cloud_client_has_one_line_and_a_hint(package):
     denied = type("Denied", (Exception,), {"__module__": package})("access denied\nRequestId: 1")
-    with (
-        pytest.raises(SourceError, match=r"^cannot read x: access denied$") as caught,
-        as_source_error("cannot read x"),
-    ):
+    with pytest.raises(SourceError) as caught, as_source_error("cannot read x"):
         raise denied
+    assert str(caught.value) == "cannot read x: access denied"
     assert "credentials" in caught.value.hint
