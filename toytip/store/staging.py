@@ -12,7 +12,7 @@ from toytip.core.tables import TABLES
 from toytip.errors import StoreError
 from toytip.io.base import FileIO, Lock, LockHeldError, LockLostError
 from toytip.store.layout import Layout
-from toytip.store.manifest import data_file_adapter
+from toytip.store.manifest import Manifest, data_file_adapter
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,28 @@ class StagingArea:
                 f"cannot write version {version}: another run replaced the lock of this run",
                 hint="Nothing was published. Run the command again with a different --version-id.",
             ) from None
+
+    def complete(self, manifest: Manifest) -> None:
+        """Move the files of a table to their final folder, and write the manifest of the table.
+
+        Staged files that the manifest does not list are removed. After an interruption, the final
+        folder of a table without a manifest is removed.
+        """
+        table, version = manifest.table, manifest.version
+        staged, final = self.folder(table, version), self.layout.version_folder(table, version)
+        manifest_name = self.layout.manifest(table, version)
+        self.file_io.remove([manifest_name])
+        listed = {f"{staged}/{file.path}" for file in manifest.files}
+        self.file_io.remove(name for name in self.file_io.list_files(staged) if name not in listed)
+        if staged != final:
+            self.file_io.remove_folder(final)
+        try:
+            self.file_io.publish_folder(staged, final)
+            self.file_io.create(manifest_name, manifest.to_json())
+        except KeyboardInterrupt:
+            if staged != final and not self.file_io.exists(manifest_name):
+                self.file_io.remove_folder(final)
+            raise
 
     def abandoned_versions(self) -> list[str]:
         """Return the versions whose runs have ended without removing their lock."""
