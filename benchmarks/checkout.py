@@ -22,7 +22,6 @@ from benchmarks.results import Row, append_result
 from benchmarks.run import machine_columns, print_line
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ("run", "test")
 
 
 class MakeError(RuntimeError):
@@ -33,7 +32,7 @@ def main() -> int:
     """Run the benchmark, print the results, and append them to the result file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.checkout", description=__doc__)
     parser.add_argument(
-        "--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="targets of the Makefile"
+        "--targets", nargs="+", choices=list(_COLUMNS), default=list(_COLUMNS), help="targets of the Makefile"
     )
     parser.add_argument("--output", type=Path, help="result file to append to (default: print only)")
     arguments = parser.parse_args()

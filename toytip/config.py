@@ -61,7 +61,8 @@ class Settings(BaseSettings):
         frozen=True,
         str_strip_whitespace=True,
         coerce_numbers_to_str=True,  # months = 2023 in toytip.toml
-    ) | {"allow_inf_nan": False}  # JSON, in which toytip stores settings, does not have these numbers
+        allow_inf_nan=False,  # JSON, in which toytip stores settings, does not have these numbers
+    )
 
     source: str | None = _setting(
         None,
