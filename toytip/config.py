@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -18,7 +16,8 @@ from pydantic_settings import (
 )
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
-from toytip.core.redact import first_line, mask_credentials, suggest_name
+from toytip.core.redact import first_line, mask_credentials
+from toytip.core.settings_files import check_settings_file, read_params_file
 from toytip.errors import ConfigError
 
 Env = Literal["dev", "prod"]
@@ -187,6 +186,40 @@ class Settings(BaseSettings):
     )
     reg_lambda: float = _setting(BoosterParams.reg_lambda, "L2 penalty on the leaf weights.", ge=0)
     gamma: float = _setting(BoosterParams.gamma, "Minimum loss reduction for a split.", ge=0)
+    reg_alpha: float = _setting(BoosterParams.reg_alpha, "L1 penalty on the leaf weights.", ge=0)
+    subsample: float = _setting(
+        BoosterParams.subsample,
+        "Share of the training trips that each round uses. A hash of the trip ID selects the trips.",
+        gt=0,
+        le=1,
+    )
+    colsample_bytree: float = _setting(
+        BoosterParams.colsample_bytree, "Share of the features that each tree uses.", gt=0, le=1
+    )
+    colsample_bylevel: float = _setting(
+        BoosterParams.colsample_bylevel,
+        "Share of the features of a tree that each of its levels uses.",
+        gt=0,
+        le=1,
+    )
+    sampling_seed: int = _setting(
+        BoosterParams.sampling_seed, "Random seed of the sampling of trips and features.", ge=0, lt=2**31
+    )
+    scale_pos_weight: float = _setting(
+        BoosterParams.scale_pos_weight, "Factor of the weights of trips with a high tip in training.", gt=0
+    )
+    max_bin: int = _setting(
+        BoosterParams.max_bin,
+        "Maximum number of quantile bins of a feature. A feature with few distinct values, such as a "
+        "zone, has one bin per value instead.",
+        ge=2,
+        le=254,
+    )
+    monotone_constraints: str = _setting(
+        BoosterParams.monotone_constraints,
+        "Features with a monotone effect on the probability, as NAME=1 (not decreasing) or NAME=-1 (not "
+        "increasing), separated by commas. A missing value counts as the highest value.",
+    )
     params: str | None = _setting(
         None, "TOML file with model parameters, for example from `toytip tune`.", computed_default="no file"
     )
@@ -279,7 +312,7 @@ class Settings(BaseSettings):
         or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
-        _check_settings_file()
+        check_settings_file(SETTINGS_FILE, cls.model_fields)
         try:
             settings = cls(**set_flags)
         except ValidationError as error:
@@ -287,7 +320,7 @@ class Settings(BaseSettings):
         except ValueError as error:  # a variable that is not JSON
             cause, hint = first_line(error), "Correct the variable in the environment or in .env."
             raise ConfigError(f"cannot read settings: {cause}", hint=hint) from None
-        params = read_params_file(settings.params) if settings.params else {}
+        params = read_params_file(settings.params, TUNABLE_SETTINGS) if settings.params else {}
         try:
             return cls(**{**params, **set_flags}) if params else settings
         except ValidationError as error:
@@ -315,35 +348,3 @@ def _invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
         f"cannot use setting {name}={first.get('input')!r}: {cause}",
         hint=f"Change the setting in {file or places}.",
     )
-
-
-def _check_settings_file() -> None:
-    """Raise ConfigError if `toytip.toml` cannot be read or has a key that is not a setting."""
-    if Path(SETTINGS_FILE).is_file():
-        unknown = [name for name in _read_toml(SETTINGS_FILE) if name not in Settings.model_fields]
-        if unknown:
-            raise ConfigError(
-                f"cannot use {SETTINGS_FILE}: there is no setting {unknown[0]}",
-                hint=suggest_name(
-                    unknown[0], Settings.model_fields, "List all settings with `toytip config`."
-                ),
-            )
-
-
-def read_params_file(file: str) -> dict[str, Any]:
-    """Return the model parameters in a TOML file. Raises ConfigError for any other content."""
-    params = _read_toml(file, "parameter file ", "Create one with `toytip tune --output FILE`.")
-    if unknown := sorted(set(params) - set(TUNABLE_SETTINGS)):
-        raise ConfigError(
-            f"cannot use parameter file {file}: unknown parameter {', '.join(unknown)}",
-            hint=f"Use only {', '.join(TUNABLE_SETTINGS)}.",
-        )
-    return params
-
-
-def _read_toml(file: str, kind: str = "", missing_hint: str = "") -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        hint = missing_hint if isinstance(error, FileNotFoundError) else "Correct the file."
-        raise ConfigError(f"cannot read {kind}{file}: {first_line(error)}", hint=hint) from None

@@ -22,7 +22,6 @@ from toytip.progress.tracker import Progress
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.refs import resolve_version
 from toytip.store.store import store_from_settings
-from toytip.training import tuning
 from toytip.training.tuning import FoldScore, TrialResult
 
 
@@ -187,8 +186,8 @@ def test_the_sample_of_rows_does_not_depend_on_the_partitions():
     features = year(3_000)
     features["trip_id"] = np.arange(len(features)) * 7
     encoding = encoding_of([features])
-    whole = tuning.tuning_rows(features, encoding, 0.3)
-    parts = [tuning.tuning_rows(features[a:b], encoding, 0.3) for a, b in ((0, 700), (700, 3_000))]
+    whole = pipeline_tune.sample_rows(features, encoding, 0.3)
+    parts = [pipeline_tune.sample_rows(features[a:b], encoding, 0.3) for a, b in ((0, 700), (700, 3_000))]
     assert all(
         np.array_equal(w, np.concatenate(p)) for w, p in zip(whole, zip(*parts, strict=True), strict=True)
     )

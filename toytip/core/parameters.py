@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from toytip.errors import ConfigError
+
+# Parameters of XGBoost that toytip refuses, and the reason.
+EXACTNESS_LIMITS = {
+    "booster": "toytip trains trees with fixed bins only, not linear models and not DART, which drops "
+    "random trees",
+    "colsample_bynode": "XGBoost draws the features of a node in the order in which it visits the nodes",
+    "grow_policy": "toytip trains trees level by level",
+    "max_cat_to_onehot": "features are numbers, and categories have no order of their own",
+    "max_leaves": "toytip trains trees level by level",
+    "num_parallel_tree": "toytip adds one tree per round",
+    "objective": "toytip rounds the gradients of the logistic loss and of the squared error only",
+    "sampling_method": "toytip samples rows by a hash of their IDs, and not by their gradients",
+    "tree_method": "only the method hist adds up gradients over fixed bins",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +40,55 @@ class BoosterParams:
     """L2 penalty on the leaf weights."""
     gamma: float = 0.0
     """Minimum loss reduction for a split."""
+    reg_alpha: float = 0.0
+    """L1 penalty on the leaf weights."""
+    subsample: float = 1.0
+    """Share of the training rows that each round uses. A hash of the ID of a row selects the
+    rows."""
+    colsample_bytree: float = 1.0
+    """Share of the features that each tree uses."""
+    colsample_bylevel: float = 1.0
+    """Share of the features of a tree that each of its levels uses."""
+    sampling_seed: int = 0
+    """Random seed of the sampling of rows and features."""
+    scale_pos_weight: float = 1.0
+    """Factor of the weights of positive rows in training."""
+    max_bin: int = 250
+    """Maximum number of quantile bins of a feature."""
+    monotone_constraints: str = ""
+    """Features whose effect on the prediction must not decrease (1) or not increase (-1), as
+    NAME=1,NAME=-1."""
+
+    def constraints_of(self, features: Sequence[str]) -> tuple[int, ...]:
+        """Return the monotone constraint of each feature: 1, -1, or 0 without a constraint.
+
+        Raises ConfigError if the constraints cannot be read, or name other features.
+        """
+        constraints = parse_constraints(self.monotone_constraints)
+        if unknown := [name for name in constraints if name not in features]:
+            raise ConfigError(
+                f"cannot use monotone constraints: the model has no feature {unknown[0]}",
+                hint=f"Use only {', '.join(features)}.",
+            )
+        return tuple(constraints.get(name, 0) for name in features)
+
+
+def parse_constraints(text: str) -> dict[str, int]:
+    """Return monotone constraints by feature. Raises ConfigError if the text cannot be read.
+
+    >>> parse_constraints("trip_distance=1, fare_amount=-1")
+    {'trip_distance': 1, 'fare_amount': -1}
+    """
+    constraints = {}
+    for item in filter(None, (word.strip() for word in text.split(","))):
+        name, _, direction = item.rpartition("=")
+        if not name or direction.strip() not in ("1", "-1"):
+            raise ConfigError(
+                f"cannot use monotone constraint {item!r}: it is not NAME=1 or NAME=-1",
+                hint="Separate the constraints with commas, for example trip_distance=1,fare_amount=-1.",
+            )
+        constraints[name.strip()] = int(direction)
+    return constraints
 
 
 @dataclass(frozen=True, kw_only=True)

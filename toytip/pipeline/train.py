@@ -24,6 +24,7 @@ from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, digest
 from toytip.training.fitting import fit_booster
 from toytip.training.rank import RoundEvent, TrainingResult
+from toytip.training.spec import TrainingSpec
 
 # Parameters that change the number of rounds, but not the time of a round.
 ROUND_PARAMS = ("rounds", "early_stopping_rounds")
@@ -144,8 +145,15 @@ def fit_model(
         split: [file for file in files if encoding.split.covers(file.key.month, split)]
         for split in encoding.split.time_ranges()
     }
+    spec = TrainingSpec(
+        params=params,
+        bin_counts=encoding.bin_counts,
+        constraints=params.constraints_of(encoding.feature_names),
+    )
     matrices = {
-        split: graph.encode_split(load_frame(split_files), encoding, split)
+        split: graph.encode_split(
+            load_frame(split_files), encoding, split, with_row_ids=params.subsample < 1
+        ).to_delayed()
         for split, split_files in files_by_split.items()
     }
     training = files_by_split["train"]
@@ -160,8 +168,7 @@ def fit_model(
         result = fit_booster(
             matrices["train"],
             matrices.get("validation"),
-            params,
-            bin_counts=encoding.bin_counts,
+            spec,
             rows=[file.rows for file in training],
             checkpoints=checkpoints,
             on_round=record_round,

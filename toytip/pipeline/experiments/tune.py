@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from toytip.cluster import workers_by_address
 from toytip.config import Settings
@@ -21,9 +22,10 @@ from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest, package_versions
 from toytip.pipeline.fit_encoding import count_training_values, split_features
+from toytip.pipeline.plan import booster_params
 from toytip.progress.tracker import StageProgress
+from toytip.stages import preprocess
 from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
-from toytip.stages.preprocess import fit_encoding
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest, digest
 from toytip.store.store import Store
@@ -38,6 +40,7 @@ BIN_INDEX_BYTES = 2
 MAX_MATRIX_MEMORY_SHARE = 0.5
 # The final model has more training months than the folds, and may therefore need more rounds.
 ROUNDS_FACTOR = 1.2
+SAMPLE_HASH_FACTOR = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,19 +161,17 @@ def _run_study(
         if resumed_trials:
             stage.advance(steps=min(resumed_trials, trials))
         show_trial = _trial_display(stage, len(numbers))
-        tuning.run_study(study, trials, numbers, _fold_runner(context, matrix), show_trial)
+        base, run_folds = booster_params(context.settings), _fold_runner(context, matrix)
+        tuning.run_study(study, trials, numbers, base, run_folds, show_trial)
 
 
 def _fold_runner(context: RunContext, matrix: TuningMatrix) -> Callable[[list[FoldJob]], list[FoldScore]]:
     """Return a function that runs folds on the workers, which share one matrix."""
-    client, settings = context.client, context.settings
+    client = context.client
     shared = client.scatter(matrix, broadcast=True)
-    limits = (settings.rounds, settings.early_stopping_rounds)
 
     def run_folds(jobs: list[FoldJob]) -> list[FoldScore]:
-        futures = [
-            client.submit(tuning.run_fold, shared, job.fold, job.params, *limits, pure=False) for job in jobs
-        ]
+        futures = [client.submit(tuning.run_fold, shared, *job, pure=False) for job in jobs]
         return list(client.gather(futures))
 
     return run_folds
@@ -204,8 +205,8 @@ def _training_matrix(
         samples = compute.map_partitions(
             context.client, frame, _sample_rows, encoding, share, context.settings.segment, stage=stage
         )
-    bin_indexes, labels, months = (np.concatenate(column) for column in zip(*samples, strict=True))
-    return TuningMatrix(bin_indexes, labels, months, encoding.bin_counts)
+    bin_indices, label, month, row_ids = map(np.concatenate, zip(*samples, strict=True))
+    return TuningMatrix(encoding.feature_names, encoding.bin_counts, bin_indices, label, month, row_ids)
 
 
 def _require_enough_memory(context: RunContext, values: float) -> None:
@@ -223,7 +224,22 @@ def _require_enough_memory(context: RunContext, values: float) -> None:
 
 def _sample_rows(features: Any, encoding: Encoding, share: float, segment: str) -> Any:
     inside = split_names(features, encoding.split, segment) != "other"
-    return tuning.tuning_rows(features[inside], encoding, share)
+    return sample_rows(features[inside], encoding, share)
+
+
+def sample_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tuple[Any, Any, Any, Any]:
+    """Return bin indices, labels, month numbers and trip IDs of a share of the rows.
+
+    A hash of the trip ID selects the rows, so the sample does not depend on the partitions.
+    """
+    sample = features
+    if share < 1:
+        hashes = features["trip_id"].to_numpy().astype(np.uint64) * np.uint64(SAMPLE_HASH_FACTOR)
+        sample = features[(hashes >> np.uint64(11)) < np.uint64(share * 2**53)]
+    pickup = sample["pickup_at"].dt
+    bin_indices = preprocess.encode(sample.reset_index(drop=True), encoding).to_numpy()
+    months = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
+    return bin_indices, sample["high_tip"].to_numpy(), months, sample["trip_id"].to_numpy()
 
 
 def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: TimeFolds) -> Encoding:
@@ -234,7 +250,9 @@ def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: Time
     files: list[DataFile] = [file for file in features.files if file.key.month in training]
     frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
     counts = count_training_values(context, frame, files, names, split)
-    return fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
+    return preprocess.fit_encoding(
+        counts, split, settings.segment, zone_rates_for(settings.feature_set), settings.max_bin
+    )
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
@@ -249,7 +267,7 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
             "rows": rows,
             "feature_set": settings.feature_set,
             "segment": settings.segment,
-            "rounds": [settings.rounds, settings.early_stopping_rounds],
+            "params": asdict(booster_params(settings)),
         }
     )
 
