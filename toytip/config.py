@@ -29,8 +29,10 @@ StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
 
 VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
+CONSTRAINTS_PATTERN = r"^\s*\w+\s*=\s*-?1\s*(,\s*\w+\s*=\s*-?1\s*)*$"
 PATTERN_DESCRIPTIONS = {  # error messages
     VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
+    CONSTRAINTS_PATTERN: "use NAME=1 or NAME=-1, separated by commas",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
 MAX_WORKERS = 512
@@ -197,28 +199,25 @@ class Settings(BaseSettings):
         BoosterParams.colsample_bytree, "Share of the features that each tree uses.", gt=0, le=1
     )
     colsample_bylevel: float = _setting(
-        BoosterParams.colsample_bylevel,
-        "Share of the features of a tree that each of its levels uses.",
-        gt=0,
-        le=1,
+        BoosterParams.colsample_bylevel, "Share of a tree's features that each level uses.", gt=0, le=1
     )
     sampling_seed: int = _setting(
-        BoosterParams.sampling_seed, "Random seed of the sampling of trips and features.", ge=0, lt=2**31
+        BoosterParams.sampling_seed, "Random seed of row and column sampling.", ge=0, le=2**31 - 1
     )
     scale_pos_weight: float = _setting(
         BoosterParams.scale_pos_weight, "Factor of the weights of trips with a high tip in training.", gt=0
     )
     max_bin: int = _setting(
         BoosterParams.max_bin,
-        "Maximum number of quantile bins of a feature. A feature with few distinct values, such as a "
-        "zone, has one bin per value instead.",
+        "Maximum number of quantile bins per feature. Features with few values have a bin per value.",
         ge=2,
         le=254,
     )
-    monotone_constraints: str = _setting(
-        BoosterParams.monotone_constraints,
-        "Features with a monotone effect on the probability, as NAME=1 (not decreasing) or NAME=-1 (not "
-        "increasing), separated by commas. A missing value counts as the highest value.",
+    monotone_constraints: str | None = _setting(
+        None,
+        "Features with which the probability may only rise (NAME=1) or fall (NAME=-1), separated by commas.",
+        computed_default="no constraints",
+        pattern=CONSTRAINTS_PATTERN,
     )
     params: str | None = _setting(
         None, "TOML file with model parameters, for example from `toytip tune`.", computed_default="no file"

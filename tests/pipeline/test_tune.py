@@ -130,10 +130,22 @@ def test_the_maximum_number_of_rounds_can_limit_a_trial(
         max_rounds_trials=[trial] if reached else [],
     )
     show_tuning(result, tmp_path / "p.toml")
-    pipeline_tune.write_params_file(result, tmp_path / "p.toml", make_manifest([]), patience)
+    pipeline_tune.write_params_file(
+        result,
+        tmp_path / "p.toml",
+        make_manifest([]),
+        BoosterParams(early_stopping_rounds=patience, scale_pos_weight=2),
+    )
     printed, written = capsys.readouterr().out, (tmp_path / "p.toml").read_text()
     assert ("the maximum of 40 rounds ended the training of the best trial" in printed) is reached
     assert ("the maximum of 40 rounds. More rounds may be better" in written) is reached
+    params = tomllib.loads(written)
+    assert params == {
+        "max_depth": 6,
+        "rounds": params["rounds"],
+        "early_stopping_rounds": patience,
+        "scale_pos_weight": 2,
+    }, "also the parameters that are the same in all trials"
 
 
 @pytest.mark.usefixtures("short_probe")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from toytip.core.redact import suggest_name
 from toytip.errors import ConfigError
 
 # Parameters of XGBoost that toytip refuses, and the reason.
@@ -55,40 +56,27 @@ class BoosterParams:
     """Factor of the weights of positive rows in training."""
     max_bin: int = 250
     """Maximum number of quantile bins of a feature."""
-    monotone_constraints: str = ""
+    monotone_constraints: str | None = None
     """Features whose effect on the prediction must not decrease (1) or not increase (-1), as
     NAME=1,NAME=-1."""
 
     def constraints_of(self, features: Sequence[str]) -> tuple[int, ...]:
-        """Return the monotone constraint of each feature: 1, -1, or 0 without a constraint.
-
-        Raises ConfigError if the constraints cannot be read, or name other features.
-        """
-        constraints = parse_constraints(self.monotone_constraints)
-        if unknown := [name for name in constraints if name not in features]:
-            raise ConfigError(
-                f"cannot use monotone constraints: the model has no feature {unknown[0]}",
-                hint=f"Use only {', '.join(features)}.",
-            )
+        """Return the monotone constraint of each feature: 1, -1, or 0 without a constraint."""
+        constraints = self._constraints()
         return tuple(constraints.get(name, 0) for name in features)
 
-
-def parse_constraints(text: str) -> dict[str, int]:
-    """Return monotone constraints by feature. Raises ConfigError if the text cannot be read.
-
-    >>> parse_constraints("trip_distance=1, fare_amount=-1")
-    {'trip_distance': 1, 'fare_amount': -1}
-    """
-    constraints = {}
-    for item in filter(None, (word.strip() for word in text.split(","))):
-        name, _, direction = item.rpartition("=")
-        if not name or direction.strip() not in ("1", "-1"):
+    def require_known_constraints(self, features: Sequence[str]) -> None:
+        """Raise ConfigError if a monotone constraint names none of these features."""
+        if unknown := [name for name in self._constraints() if name not in features]:
             raise ConfigError(
-                f"cannot use monotone constraint {item!r}: it is not NAME=1 or NAME=-1",
-                hint="Separate the constraints with commas, for example trip_distance=1,fare_amount=-1.",
+                f"cannot use monotone constraints: the model has no feature {unknown[0]}",
+                hint=suggest_name(unknown[0], features, f"Use only {', '.join(features)}."),
             )
-        constraints[name.strip()] = int(direction)
-    return constraints
+
+    def _constraints(self) -> dict[str, int]:
+        """Return the monotone constraints by feature."""
+        items = (item.rpartition("=") for item in (self.monotone_constraints or "").split(",") if item)
+        return {name.strip(): int(direction) for name, _, direction in items}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from toytip.evaluation.tally import tally_of
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
 from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
+from toytip.stages.catalog import FEATURE_AVAILABILITY
 from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
@@ -145,6 +146,7 @@ def fit_model(
         split: [file for file in files if encoding.split.covers(file.key.month, split)]
         for split in encoding.split.time_ranges()
     }
+    params.require_known_constraints(tuple(FEATURE_AVAILABILITY))
     spec = TrainingSpec(
         params=params,
         bin_counts=encoding.bin_counts,

@@ -208,7 +208,7 @@ class ExactLogistic(ExactObjective):
     """The logistic loss, with gradients and hessians as multiples of 2^-22 times the weight scale.
 
     The sum of two billion such values is exact. Rounding changes a single value by at most half a
-    step, except that a hessian below one step becomes one step.
+    step. Without weights, a hessian below one step becomes one step.
     """
 
     def _row_losses(self, margin: Float32Array, label: BoolArray) -> Float32Array:
@@ -236,9 +236,8 @@ class ExactLogistic(ExactObjective):
         gradient -= 3 * scale
         hessian += 3 * scale
         hessian -= 3 * scale
-        np.maximum(hessian, scale * RELATIVE_STEP, out=hessian)
-        if weight is not None:
-            hessian *= weight > 0
+        if weight is None:
+            np.maximum(hessian, RELATIVE_STEP, out=hessian)
 
 
 class ExactSquaredError(ExactObjective):

@@ -14,6 +14,7 @@ from toytip.cluster import workers_by_address
 from toytip.config import Settings
 from toytip.core.model import Encoding
 from toytip.core.months import Month
+from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.redact import first_line
 from toytip.core.splits import Split, overlaps, plan_split, split_names
@@ -112,7 +113,9 @@ def tune(
     Raises ConfigError if there are too few months, ToytipError if the study cannot be written, and
     PlanError if the workers do not have enough memory.
     """
-    split = split_features(context.settings, features)
+    settings, split = context.settings, split_features(context.settings, features)
+    names = (*feature_set(settings.feature_set), *zone_rates_for(settings.feature_set))
+    booster_params(settings).require_known_constraints(names)
     months = tuple(dict.fromkeys(file.key.month for file in features.files))
     time_folds = make_time_folds(months, split, folds)
     name = _study_name(context.settings, features, split, folds, max_rows)
@@ -281,16 +284,18 @@ def _limit_comment(result: TuningResult) -> str:
     return f"# The training ended at the maximum of {result.max_rounds} rounds. More rounds may be better."
 
 
-def write_params_file(
-    result: TuningResult, path: Path, features: Manifest, early_stopping_rounds: int
-) -> None:
+def write_params_file(result: TuningResult, path: Path, features: Manifest, base: BoosterParams) -> None:
     """Write the best parameters to a file for `--params`.
 
-    Raises ToytipError if the file cannot be written.
+    `base` has the parameters that are the same in all trials. Raises ToytipError if the file cannot
+    be written.
     """
     scores = result.best.fold_scores
     rounds = round(sum(score.rounds for score in scores) / len(scores) * ROUNDS_FACTOR)
-    params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
+    defaults = asdict(BoosterParams())
+    fixed = {name: value for name, value in asdict(base).items() if value != defaults[name]}
+    early_stopping = {"early_stopping_rounds": base.early_stopping_rounds}
+    params = {**fixed, **early_stopping, **result.best.params, "rounds": max(rounds, 1)}
     lines = [
         f"# Best of {len(result.trials)} trials on features {features.version}.",
         f"# Mean log loss of the folds ({', '.join(result.fold_months)}): {result.best.log_loss:.5f}",
