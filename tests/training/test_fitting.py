@@ -13,7 +13,7 @@ from tests.training.data import NAMES
 from toytip.cluster.workers import HostResources, choose_ranks, workers_by_address
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
-from toytip.core.training_rows import LABEL_COLUMN
+from toytip.core.training_rows import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.engine.preprocessor import Preprocess
 from toytip.stages.infer import predict_probabilities
 from toytip.training import driver
@@ -49,22 +49,26 @@ def expected(encoded, client):
     return fit(encoded, 4)
 
 
+def use_a_rank_per_worker(monkeypatch, *, on_disk=False):
+    """Train on two ranks, as on two hosts."""
+
+    def ranks_of_workers(client):
+        workers = workers_by_address(client)
+        resources = {
+            address: HostResources(frozenset({number}), 1, 2**30) for number, address in enumerate(workers)
+        }
+        ranks = choose_ranks(workers, resources)
+        assert len(ranks) == 2
+        return [replace(rank, pooled_memory=0) for rank in ranks] if on_disk else ranks
+
+    monkeypatch.setattr(driver, "training_ranks", ranks_of_workers)
+
+
 @pytest.fixture(params=["one rank", "a rank per worker", "a rank per worker, matrix on disk"])
 def layout(request, monkeypatch):
-    """Train on one rank, as on one host, or on two ranks, as on two hosts."""
+    """Train on one rank, as on one host, or on two ranks."""
     if "per worker" in request.param:
-
-        def ranks_of_workers(client):
-            workers = workers_by_address(client)
-            resources = {
-                address: HostResources(frozenset({number}), 1, 2**30)
-                for number, address in enumerate(workers)
-            }
-            ranks = choose_ranks(workers, resources)
-            assert len(ranks) == 2
-            return [replace(rank, pooled_memory=0) for rank in ranks] if "disk" in request.param else ranks
-
-        monkeypatch.setattr(driver, "training_ranks", ranks_of_workers)
+        use_a_rank_per_worker(monkeypatch, on_disk="disk" in request.param)
     return request.param
 
 
@@ -72,6 +76,18 @@ def layout(request, monkeypatch):
 @pytest.mark.usefixtures("layout")
 def test_the_model_does_not_depend_on_the_partitions_and_ranks(partitions, encoded, expected):
     assert fit(encoded, partitions).booster == expected.booster
+
+
+SAMPLING = {"subsample": 0.7, "colsample_bytree": 0.6, "colsample_bylevel": 0.6, "scale_pos_weight": 2}
+
+
+@pytest.mark.parametrize("partitions", [1, 5])
+def test_sampling_and_weights_do_not_depend_on_the_ranks(partitions, encoded, client, monkeypatch):
+    frame = encoded[0].assign(**{ROW_ID_COLUMN: np.arange(len(encoded[0]))}), encoded[1]
+    one_rank = fit(frame, partitions, **SAMPLING)
+    use_a_rank_per_worker(monkeypatch)
+    shuffled = frame[0].sample(frac=1, random_state=partitions), frame[1]
+    assert fit(shuffled, 3 * partitions, **SAMPLING).booster == one_rank.booster
 
 
 @pytest.mark.usefixtures("layout", "client")
