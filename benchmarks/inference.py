@@ -19,9 +19,9 @@ from dask_ml.wrappers import ParallelPostFit
 from xgboost import dask as dxgb
 
 from benchmarks.arguments import positive_int
+from toytip.core.columns import LABEL_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import plan_split, split_names
-from toytip.core.training_rows import LABEL_COLUMN
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
     from toytip.errors import ToytipError
-    from toytip.training.estimators import ExactXGBClassifier, ExactXGBRegressor
+    from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
 else:
     _MODULES = {
-        "ExactXGBClassifier": "training.estimators",
-        "ExactXGBRegressor": "training.estimators",
+        "ExactXGBClassifier": "estimators.exact_xgb",
+        "ExactXGBRegressor": "estimators.exact_xgb",
         "Model": "api.model",
         "Monitoring": "api.monitoring",
         "Run": "api.run",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import os
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -12,13 +13,18 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.redact import first_line, mask_credentials
-from toytip.core.settings_files import check_settings_file, read_params_file
 from toytip.errors import ConfigError
+from toytip.settings_files import (
+    FILE_ENCODING,
+    SETTINGS_FILE,
+    TomlSource,
+    check_settings_file,
+    read_params_file,
+)
 
 Env = Literal["dev", "prod"]
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
@@ -36,7 +42,7 @@ PATTERN_DESCRIPTIONS = {  # error messages
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
 MAX_WORKERS = 512
-SETTINGS_FILE, COMPUTED_DEFAULT = "toytip.toml", "computed_default"
+COMPUTED_DEFAULT = "computed_default"
 
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
@@ -49,7 +55,15 @@ class Settings(BaseSettings):
     """All settings of a run."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TOYTIP_", env_file=".env", toml_file=SETTINGS_FILE, extra="ignore", frozen=True
+        env_prefix="TOYTIP_",
+        env_file=".env",
+        env_file_encoding=FILE_ENCODING,
+        toml_file=SETTINGS_FILE,
+        extra="ignore",
+        frozen=True,
+        str_strip_whitespace=True,
+        coerce_numbers_to_str=True,  # months = 2023 in toytip.toml
+        allow_inf_nan=False,  # JSON, in which toytip stores settings, does not have these numbers
     )
 
     source: str | None = _setting(
@@ -279,6 +293,14 @@ class Settings(BaseSettings):
     )
     synth_seed: int = _setting(2020, "Random seed of the synthetic year.", ge=0)
 
+    @field_validator("store", "data_dir", "zone_lookup_file", "zone_map_file", "params")
+    @classmethod
+    def _expand_home(cls, path: str | None) -> str | None:
+        """Return a path with the home folder in place of `~`, which no shell replaces in a file."""
+        if path is None or not path.startswith("~") or Path(path).exists():
+            return path
+        return os.path.expanduser(path)  # noqa: PTH111 - keeps the path as it is without a home
+
     @field_validator("alert_window_months")
     @classmethod
     def _check_alert_window(cls, months: int, info: ValidationInfo) -> int:
@@ -299,7 +321,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's fixed signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources of settings in order: flags, environment, `.env`, `toytip.toml`."""
-        toml = TomlConfigSettingsSource(settings_cls)
+        toml = TomlSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
     @classmethod
@@ -311,7 +333,7 @@ class Settings(BaseSettings):
         or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
-        check_settings_file(SETTINGS_FILE, cls.model_fields)
+        check_settings_file(Settings.model_fields)
         try:
             settings = cls(**set_flags)
         except ValidationError as error:
@@ -319,7 +341,7 @@ class Settings(BaseSettings):
         except ValueError as error:  # a variable that is not JSON
             cause, hint = first_line(error), "Correct the variable in the environment or in .env."
             raise ConfigError(f"cannot read settings: {cause}", hint=hint) from None
-        params = read_params_file(settings.params, TUNABLE_SETTINGS) if settings.params else {}
+        params = read_params_file(settings.params) if settings.params else {}
         try:
             return cls(**{**params, **set_flags}) if params else settings
         except ValidationError as error:
@@ -331,9 +353,6 @@ class Settings(BaseSettings):
             name: mask_credentials(value) if isinstance(value, str) else value
             for name, value in self.model_dump().items()
         }
-
-
-TUNABLE_SETTINGS = tuple(field.name for field in fields(BoosterParams))
 
 
 def _invalid_setting(error: ValidationError, file: str = "") -> ConfigError:

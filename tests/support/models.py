@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from toytip.config import Settings
+from toytip.core.columns import LABEL_COLUMN
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import in_split, plan_split
 from toytip.core.tlc import source_column
-from toytip.core.training_rows import LABEL_COLUMN
 from toytip.models.card import ModelCard
 from toytip.models.package import write_package
 from toytip.models.registered_model import RegisteredModel

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from toytip.core.columns import LABEL_COLUMN
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
-from toytip.core.training_rows import LABEL_COLUMN
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.monitoring.comparison import MonitoringResult, run_monitoring
 from toytip.monitoring.history import MonitoringHistory

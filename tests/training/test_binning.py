@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from toytip.training.binning import (
+from toytip.estimators.binning import (
     BinTable,
     candidate_keys,
     count_coarse,
@@ -87,7 +87,7 @@ def test_times_in_seconds_keep_the_resolution_of_float32():
 def test_many_values_are_counted_like_few(monkeypatch):
     values = np.random.default_rng(0).normal(size=5_000).astype(np.float32)
     expected = fit([values], 100)
-    monkeypatch.setattr("toytip.training.binning._COUNT_ROWS", 10)
+    monkeypatch.setattr("toytip.estimators.binning._COUNT_ROWS", 10)
     assert fit([values], 100).tolist() == expected.tolist()
 
 

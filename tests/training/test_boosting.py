@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from tests.training.data import NAMES
+from toytip.core.columns import LABEL_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
-from toytip.core.training_rows import LABEL_COLUMN
-from toytip.engine.preprocessor import Preprocess
+from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.preprocess import similarity_order
 from toytip.training.boosting import (
     LearningCurve,

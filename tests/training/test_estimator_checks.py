@@ -5,7 +5,9 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import toytip
-from toytip.training.estimators import ExactXGBClassifier, ExactXGBRegressor
+from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": "weighted gradients are rounded to a coarser step, "

@@ -11,10 +11,10 @@ import xgboost as xgb
 
 from tests.training.data import NAMES
 from toytip.cluster.workers import HostResources, choose_ranks, workers_by_address
+from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
-from toytip.core.training_rows import LABEL_COLUMN, ROW_ID_COLUMN
-from toytip.engine.preprocessor import Preprocess
+from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.infer import predict_probabilities
 from toytip.training import driver
 from toytip.training.fitting import fit_booster

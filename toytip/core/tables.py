@@ -19,7 +19,8 @@ def _to_column(field: Field) -> Column:
 
 _CLEANING_MODULES = (
     "sources.formats",
-    "sources.csv_rows",
+    "sources.csv_files.numbers",
+    "sources.csv_files.rows",
     "sources.windows",
     "sources.reader",
     "stages.conform",
@@ -95,6 +96,7 @@ MODELS = Table(
     modules=(
         *_ENCODING_MODULES,
         "core.parameters",
+        "estimators.parallel",
         "training.boosting",
         "training.driver",
         "training.exact_sums",

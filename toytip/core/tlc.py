@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from toytip.core.arrays import Int64Array
@@ -136,8 +136,18 @@ def source_column(field: str, taxi: str) -> str:
     return field if event is None else f"{_TIME_COLUMN_PREFIXES[taxi]}_{event}_datetime"
 
 
-def detect_taxi(names: Iterable[str]) -> str | None:
-    """Return the taxi type that the columns show, or None if they do not show it.
+def taxis_in_names(names: Collection[str]) -> list[str]:
+    """Return the taxi types of which columns have the pickup column.
+
+    >>> taxis_in_names(["Lpep_pickup_datetime", "pickup_datetime"])
+    ['green']
+    """
+    spellings = set(map(_spelling, names))
+    return [taxi for taxi in TAXIS if _spelling(source_column("pickup_at", taxi)) in spellings]
+
+
+def detect_taxi(names: Collection[str]) -> str | None:
+    """Return the taxi type that the columns show, or None if they do not show exactly one.
 
     The name of the pickup column shows the taxi type, or a column that only green taxis have.
 
@@ -145,11 +155,13 @@ def detect_taxi(names: Iterable[str]) -> str | None:
     ('green', None)
     >>> detect_taxi(["pickup_datetime", "ehail_fee"])
     'green'
+    >>> detect_taxi(["lpep_pickup_datetime", "tpep_pickup_datetime"]) is None
+    True
     """
     spellings = set(map(_spelling, names))
-    for taxi in TAXIS:
-        if _spelling(source_column("pickup_at", taxi)) in spellings:
-            return taxi
+    taxis = taxis_in_names(names)
+    if taxis:
+        return taxis[0] if len(taxis) == 1 else None
     return "green" if "pickupdatetime" in spellings and spellings & _GREEN_SPELLINGS else None
 
 

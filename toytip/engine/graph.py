@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from toytip.core import splits
+from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURE_HISTOGRAMS, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TRIPS
-from toytip.core.training_rows import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.sources import reader
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile, summarize
@@ -201,6 +201,11 @@ def encode_split(
         extra[ROW_ID_COLUMN] = pd.Series(dtype="int64")
     meta = preprocess.matrix_table(encoding).empty().assign(**extra)
     return _map_stage(features, _encode_partition, meta, encoding, split, with_row_ids)
+
+
+def split_label(matrix: dd.DataFrame) -> tuple[dd.DataFrame, dd.Series]:
+    """Split the result of `encode_split` into bin indices and labels."""
+    return matrix.drop(columns=LABEL_COLUMN), matrix[LABEL_COLUMN]
 
 
 def _encode_partition(

@@ -11,7 +11,7 @@ from functools import partial
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import TAXIS, detect_taxi, source_column
+from toytip.core.tlc import TAXIS, detect_taxi, source_column, taxis_in_names
 from toytip.errors import SchemaError, ToytipError
 from toytip.evaluation.tally import SEGMENTS
 from toytip.models import resolve, scoring
@@ -118,6 +118,11 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     there is no model for the taxi type.
     """
     taxi = detect_taxi(columns)
+    if len(models) > 1 and len(taxis_in_names(columns)) > 1:
+        raise SchemaError(
+            "cannot select a model: the trips have the pickup columns of yellow and green taxis",
+            hint="Separate the trips of yellow and green taxis.",
+        )
     if taxi is None and len(models) > 1:
         names = " or ".join(source_column("pickup_at", taxi) for taxi in models)
         raise SchemaError(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURES_TABLE, PREDICTIONS, SCORES
@@ -50,7 +48,9 @@ def summary_builder(
     `paths` are the paths of all data files of the predictions. The function takes the numbers of
     the files to summarize, which are positions in `paths`.
     """
-    summarizer = graph.Summarizer(model.encoding, _read_boroughs(context.settings), champion)
+    summarizer = graph.Summarizer(
+        model.encoding, zones.read_boroughs_near(context.settings, context.settings.source), champion
+    )
     table, store = model_table(model, champion), context.store
     files_by_path = {file.path: file for file in features.files}
 
@@ -60,14 +60,6 @@ def summary_builder(
         return graph.SummaryInputs(frame, summarizer)
 
     return build_summary
-
-
-def _read_boroughs(settings: Settings) -> tuple[str, ...]:
-    """Return the borough of each zone, or an empty tuple without a zone lookup file."""
-    if settings.zone_lookup_file:
-        return zones.read_boroughs(Path(settings.zone_lookup_file))
-    path = zones.find_zone_lookup(settings.source, settings.data_dir)
-    return zones.read_boroughs(path) if path else ()
 
 
 def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Table:

@@ -12,6 +12,7 @@ from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS
 from toytip.engine import compute, graph
+from toytip.estimators.parallel import fit_in_parallel
 from toytip.evaluation.tally import tally_of
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
@@ -23,7 +24,6 @@ from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, digest
-from toytip.training.fitting import fit_booster
 from toytip.training.rank import RoundEvent, TrainingResult
 from toytip.training.spec import TrainingSpec
 
@@ -153,9 +153,9 @@ def fit_model(
         constraints=params.constraints_of(encoding.feature_names),
     )
     matrices = {
-        split: graph.encode_split(
-            load_frame(split_files), encoding, split, with_row_ids=params.subsample < 1
-        ).to_delayed()
+        split: graph.split_label(
+            graph.encode_split(load_frame(split_files), encoding, split, with_row_ids=params.subsample < 1)
+        )
         for split, split_files in files_by_split.items()
     }
     training = files_by_split["train"]
@@ -167,7 +167,7 @@ def fit_model(
         def record_round(event: RoundEvent) -> None:
             stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
-        result = fit_booster(
+        result = fit_in_parallel(
             matrices["train"],
             matrices.get("validation"),
             spec,

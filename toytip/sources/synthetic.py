@@ -18,6 +18,7 @@ import pyarrow as pa
 from toytip.core.arrays import Int64Array
 from toytip.core.months import Month, parse_months
 from toytip.sources.synthetic_trips import draw_trips
+from toytip.store.layout import SOURCE_FOLDER
 
 DriftKind = Literal["distance", "card", "skill"]
 
@@ -76,7 +77,7 @@ class SyntheticReport:
 
 def synthetic_folder(store: str, rows_per_month: int, seed: int) -> str:
     """Return the folder of the synthetic year in a store."""
-    return f"{store.rstrip('/')}/_source/synthetic-{rows_per_month}-{seed}"
+    return f"{store.rstrip('/')}/{SOURCE_FOLDER}/synthetic-{rows_per_month}-{seed}"
 
 
 def month_file_name(month: Month) -> str:

@@ -118,6 +118,7 @@ def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, s
     """Count the values of the named features in the training rows."""
     rows = features[splits.in_split(features, split, segment, "train")]
     label, months = rows["high_tip"].to_numpy(), month_index(rows["pickup_at"])
+    all_months = frozenset(np.unique(months).tolist())
     has_value = {name: rows[name].notna().to_numpy() for name in names}
     return ValueCounts(
         rows=len(rows),
@@ -125,9 +126,11 @@ def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, s
         by_value={name: _count_feature(value_keys(rows[name]), label) for name in names},
         by_hour_and_zone=_count_by_hour_and_zone(rows),
         by_month_and_zones=zone_rates.count_month_zone_pairs(rows),
-        months=frozenset(np.unique(months).tolist()),
+        months=all_months,
         months_with_values={
-            name: frozenset(np.unique(months[mask]).tolist()) for name, mask in has_value.items()
+            # Most features have a value in every row, and it takes long to sort the months.
+            name: all_months if mask.all() else frozenset(np.unique(months[mask]).tolist())
+            for name, mask in has_value.items()
         },
     )
 

@@ -17,6 +17,7 @@ import xgboost as xgb
 from xgboost import collective
 
 from toytip.core.arrays import Float32Array
+from toytip.core.jsonable import dump_json
 from toytip.core.parameters import BoosterParams
 from toytip.training.objective import ExactObjective, ObjectiveConfig, exact_objective
 from toytip.training.rows import TrainingRows
@@ -89,7 +90,7 @@ class LearningCurve:
 
     def save_to(self, booster: xgb.Booster) -> None:
         """Store the curve as an attribute of a booster."""
-        booster.set_attr(**{CURVE_ATTRIBUTE: json.dumps(asdict(self))})
+        booster.set_attr(**{CURVE_ATTRIBUTE: dump_json(asdict(self))})
 
 
 # A function that is called after each round with the number of the round (from 1), the losses so

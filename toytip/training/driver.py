@@ -72,7 +72,7 @@ class TrainingJob:
     """The data and the parameters of a training."""
 
     data: Sequence[Any]
-    """Delayed partitions of the training rows (see `toytip.core.training_rows`)."""
+    """Delayed partitions of the training rows (see `toytip.core.columns`)."""
     validation: Sequence[Any] | None
     rows: Sequence[int] | None
     """The number of rows in the data file of each partition of `data`, or None if unknown."""

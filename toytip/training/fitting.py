@@ -27,7 +27,7 @@ def fit_booster(
     checkpoints: Checkpoints | None = None,
     on_round: Callable[[RoundEvent], None] | None = None,
 ) -> TrainingResult:
-    """Train on delayed frames of bin indices, with the columns of `toytip.core.training_rows`.
+    """Train on delayed frames of bin indices, with the columns of `toytip.core.columns`.
 
     Each item of `data` is a partition, and so is each item of `validation`, the rows for early
     stopping. `rows` has the number of rows per partition of `data`, or is None if unknown. If a

@@ -22,7 +22,7 @@ def train_in_process(
     checkpoint: bytes | None = None,
     on_round: RoundCallback | None = None,
 ) -> tuple[xgb.Booster, BestRound]:
-    """Train on frames of bin indices, with the columns of `toytip.core.training_rows`.
+    """Train on frames of bin indices, with the columns of `toytip.core.columns`.
 
     Returns the booster with all of its rounds, and the best round.
     """

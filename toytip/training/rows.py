@@ -12,7 +12,7 @@ import pandas as pd
 import xgboost as xgb
 
 from toytip.core.arrays import Float32Array
-from toytip.core.training_rows import EXTRA_COLUMNS, LABEL_COLUMN, ROW_ID_COLUMN, WEIGHT_COLUMN
+from toytip.core.columns import EXTRA_COLUMNS, LABEL_COLUMN, ROW_ID_COLUMN, WEIGHT_COLUMN
 from toytip.training.matrix import build_matrix
 
 
@@ -36,7 +36,7 @@ class TrainingRows(NamedTuple):
         cache_folder: Path | None = None,
         missing_bin: int | None = None,
     ) -> TrainingRows:
-        """Combine parts of a training frame, which has the columns of `core.training_rows`."""
+        """Combine parts of a training frame, which has the columns of `core.columns`."""
         bins = [part.drop(columns=list(EXTRA_COLUMNS), errors="ignore") for part in parts]
         label, weight, row_ids = (
             np.concatenate([part[name].to_numpy() for part in parts]) if name in parts[0] else None

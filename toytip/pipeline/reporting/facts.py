@@ -323,11 +323,7 @@ def _zone_facts(
     if not histograms:
         raise NotInVersionError("there are no feature histograms to count the trips by zone")
     uri = next((file.uri for file in _sources(source.tables)), None)
-    path = (
-        Path(source.settings.zone_lookup_file)
-        if source.settings.zone_lookup_file
-        else zones.find_zone_lookup(uri, source.settings.data_dir)
-    )
+    path = zones.find_zone_lookup(source.settings, uri)
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
     history = model.encoding.zone_history if model else ""
     return summarize_zones(profile.merge_profiles(histograms.values()), names, boroughs, history)

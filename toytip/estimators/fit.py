@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,18 +20,18 @@ from sklearn.utils.validation import validate_data
 from toytip.cluster.host_limits import available_cores
 from toytip.core.parameters import BoosterParams
 from toytip.errors import ConfigError, DataError
-from toytip.training import frames
-from toytip.training.binning import BinTable, candidate_keys, fit_edges, merge_counts
+from toytip.estimators import frames
+from toytip.estimators.binning import BinTable, candidate_keys, fit_edges, merge_counts
+from toytip.estimators.folder_checkpoints import FolderCheckpoints
+from toytip.estimators.frames import RowSource
+from toytip.estimators.raw_booster import on_raw_values
+from toytip.estimators.user_rows import as_frame, feature_names, open_rows
 from toytip.training.boosting import LearningCurve, RoundCallback, checkpoint_bytes, model_bytes
 from toytip.training.fitting import fit_booster
-from toytip.training.folder_checkpoints import FolderCheckpoints
-from toytip.training.frames import RowSource
 from toytip.training.local import train_in_process
 from toytip.training.objective import Loss
 from toytip.training.rank import RoundEvent
-from toytip.training.raw_booster import on_raw_values
 from toytip.training.spec import TrainingSpec
-from toytip.training.user_rows import as_frame, feature_names, open_rows
 
 # Parameters of the estimators that have a different name in `BoosterParams`.
 _PARAM_NAMES = {"rounds": "n_estimators", "sampling_seed": "random_state"}
@@ -78,7 +78,7 @@ def _fit(request: FitRequest) -> dict[str, Any]:
         loss=request.loss,
         bin_counts=table.bin_counts,
         missing_bin=table.missing_bin,
-        constraints=_constraints(estimator.monotone_constraints, table.features),
+        constraints=constraints_by_feature(estimator.monotone_constraints, table.features),
     )
     data = _EncodedData(rows, validation, table, classes, with_row_ids=params.subsample < 1)
     checkpoints = _checkpoints(estimator.checkpoint_dir, spec, data)
@@ -92,6 +92,12 @@ def _fit(request: FitRequest) -> dict[str, Any]:
         "learning_curve_": asdict(curve),
     }
     return attributes | ({} if classes is None else {"classes_": classes})
+
+
+def estimator_params(spec: TrainingSpec) -> dict[str, Any]:
+    """Return the parameters of a classifier that trains with this specification."""
+    values = {_PARAM_NAMES.get(name, name): value for name, value in asdict(spec.params).items()}
+    return values | {"monotone_constraints": spec.constraints or None}
 
 
 def booster_params(estimator: Any) -> BoosterParams:
@@ -124,7 +130,7 @@ def booster_params(estimator: Any) -> BoosterParams:
     return replace(params, sampling_seed=int(params.sampling_seed))
 
 
-def _constraints(value: Any, features: tuple[str, ...]) -> tuple[int, ...]:
+def constraints_by_feature(value: Any, features: Sequence[str]) -> tuple[int, ...]:
     """Return the monotone constraint of each feature. Raises DataError for an unknown feature."""
     if not value:
         return ()

@@ -10,6 +10,7 @@ import numpy as np
 import xgboost as xgb
 
 from toytip.core.arrays import Float32Array
+from toytip.core.jsonable import dump_json
 
 # Every finite value is on the same side of these conditions.
 _LARGEST = float(np.finfo(np.float32).max)
@@ -29,7 +30,7 @@ def on_raw_values(booster: xgb.Booster, edges: Sequence[Float32Array], names: Se
     for tree in learner["gradient_booster"]["model"]["trees"]:
         _replace_conditions(tree, edges)
     raw = xgb.Booster()
-    raw.load_model(bytearray(json.dumps(model).encode()))
+    raw.load_model(bytearray(dump_json(model).encode()))
     return raw
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 from sklearn.base import is_regressor
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from toytip.core.training_rows import ROW_ID_COLUMN
+from toytip.core.columns import ROW_ID_COLUMN
 from toytip.errors import DataError
-from toytip.training.frames import Layout, RowSource
+from toytip.estimators.frames import Layout, RowSource
 
 
 def as_frame(features: Any) -> Any:

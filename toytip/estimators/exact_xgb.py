@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from toytip.core.parameters import EXACTNESS_LIMITS
 from toytip.errors import DataError
-from toytip.training.fit_estimator import FitRequest, fit_estimator, predict_rows
+from toytip.estimators.fit import FitRequest, fit_estimator, predict_rows
 from toytip.training.objective import Loss
 from toytip.training.rank import RoundEvent
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.core.arrays import Float32Array
-from toytip.core.training_rows import LABEL_COLUMN, ROW_ID_COLUMN, WEIGHT_COLUMN
+from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN, WEIGHT_COLUMN
 from toytip.errors import DataError
-from toytip.training.binning import (
+from toytip.estimators.binning import (
     BinTable,
     KeyCounts,
     count_coarse,
@@ -243,7 +243,7 @@ def _value_hashes(part: RawPart, label: npt.NDArray[Any]) -> UInt64Array:
 def encode_rows(
     part: RawPart, table: BinTable, classes: npt.NDArray[Any] | None, with_row_ids: bool
 ) -> pd.DataFrame:
-    """Return a training frame (see `toytip.core.training_rows`).
+    """Return a training frame (see `toytip.core.columns`).
 
     Without an ID column, a hash of its values identifies a row.
     """
