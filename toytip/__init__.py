@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from toytip._version import __version__
 
 __all__ = [
+    "ExactXGBClassifier",
+    "ExactXGBRegressor",
     "Model",
     "Monitoring",
     "Run",
@@ -36,8 +38,11 @@ if TYPE_CHECKING:
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
     from toytip.errors import ToytipError
+    from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
 else:
     _MODULES = {
+        "ExactXGBClassifier": "estimators.exact_xgb",
+        "ExactXGBRegressor": "estimators.exact_xgb",
         "Model": "api.model",
         "Monitoring": "api.monitoring",
         "Run": "api.run",

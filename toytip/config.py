@@ -35,8 +35,10 @@ StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
 
 VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
+CONSTRAINTS_PATTERN = r"^\s*\w+\s*=\s*-?1\s*(,\s*\w+\s*=\s*-?1\s*)*$"
 PATTERN_DESCRIPTIONS = {  # error messages
     VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
+    CONSTRAINTS_PATTERN: "use NAME=1 or NAME=-1, separated by commas",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
 MAX_WORKERS = 512
@@ -200,6 +202,37 @@ class Settings(BaseSettings):
     )
     reg_lambda: float = _setting(BoosterParams.reg_lambda, "L2 penalty on the leaf weights.", ge=0)
     gamma: float = _setting(BoosterParams.gamma, "Minimum loss reduction for a split.", ge=0)
+    reg_alpha: float = _setting(BoosterParams.reg_alpha, "L1 penalty on the leaf weights.", ge=0)
+    subsample: float = _setting(
+        BoosterParams.subsample,
+        "Share of the training trips that each round uses. A hash of the trip ID selects the trips.",
+        gt=0,
+        le=1,
+    )
+    colsample_bytree: float = _setting(
+        BoosterParams.colsample_bytree, "Share of the features that each tree uses.", gt=0, le=1
+    )
+    colsample_bylevel: float = _setting(
+        BoosterParams.colsample_bylevel, "Share of a tree's features that each level uses.", gt=0, le=1
+    )
+    sampling_seed: int = _setting(
+        BoosterParams.sampling_seed, "Random seed of row and column sampling.", ge=0, le=2**31 - 1
+    )
+    scale_pos_weight: float = _setting(
+        BoosterParams.scale_pos_weight, "Factor of the weights of trips with a high tip in training.", gt=0
+    )
+    max_bin: int = _setting(
+        BoosterParams.max_bin,
+        "Maximum number of quantile bins per feature. Features with few values have a bin per value.",
+        ge=2,
+        le=254,
+    )
+    monotone_constraints: str | None = _setting(
+        None,
+        "Features with which the probability may only rise (NAME=1) or fall (NAME=-1), separated by commas.",
+        computed_default="no constraints",
+        pattern=CONSTRAINTS_PATTERN,
+    )
     params: str | None = _setting(
         None, "TOML file with model parameters, for example from `toytip tune`.", computed_default="no file"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_settings import TomlConfigSettingsSource
 
-from toytip.core.parameters import BoosterParams
+from toytip.core.parameters import EXACTNESS_LIMITS, BoosterParams
 from toytip.core.redact import first_line, suggest_name
 from toytip.errors import ConfigError
 
@@ -62,6 +62,11 @@ def check_settings_file(setting_names: Collection[str]) -> None:
 def read_params_file(file: str) -> dict[str, Any]:
     """Return the model parameters in a TOML file. Raises ConfigError for any other content."""
     params = read_toml(file, "parameter file ", "Create one with `toytip tune --output FILE`.")
+    if refused := sorted(set(params) & set(EXACTNESS_LIMITS)):
+        raise ConfigError(
+            f"cannot use parameter file {file}: {refused[0]} cannot be set, because {EXACTNESS_LIMITS[refused[0]]}",
+            hint=f"Use only {', '.join(TUNABLE_SETTINGS)}.",
+        )
     if unknown := sorted(set(params) - set(TUNABLE_SETTINGS)):
         raise ConfigError(
             f"cannot use parameter file {file}: unknown parameter {', '.join(unknown)}",

@@ -39,6 +39,8 @@ RUN_OPTIONS = {
     *("--scheduler", "--cluster", "--adapt", "--tls-ca-file", "--tls-cert", "--tls-key"),
     *("--train-months", "--validation-month", "--test-months", "--feature-set", "--segment"),
     *("--params", "--rounds", "--max-depth", "--learning-rate", "--early-stopping-rounds", "--gate"),
+    *("--min-child-weight", "--reg-lambda", "--reg-alpha", "--gamma", "--max-bin", "--monotone-constraints"),
+    *("--subsample", "--colsample-bytree", "--colsample-bylevel", "--sampling-seed", "--scale-pos-weight"),
     *("--model", "--explain", "--quiet", "-q", "--verbose", "-v", "--progress", "--json", "--debug"),
 }
 PARAMETERS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
@@ -26,6 +26,8 @@ from toytip.store.artifacts import encoding_to_bytes, load_encoding
 from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.manifest import Manifest
 
+ENCODING_SETTINGS = ("feature_set", "segment", "max_bin")
+
 
 def split_features(settings: Settings, features: Manifest) -> Split:
     """Return the split of the months of `features`. Raises ConfigError if no split is possible."""
@@ -45,7 +47,7 @@ def fit_feature_encoding(
         shares = "60 % training, 20 % validation" if split.validation else "80 % training"
         context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
     files = [file for file in features.files if split.covers(file.key.month, "train")]
-    config = {"feature_set": settings.feature_set, "segment": settings.segment}
+    config = _config_of(settings)
     inputs = [*(file.checksum for file in files), split.fitted_ranges()]
     input_fingerprint = fingerprint("preprocess", inputs, config)
     existing = _find_encoding(context, files, split, input_fingerprint) if reuse else None
@@ -55,7 +57,8 @@ def fit_feature_encoding(
     names = feature_set(settings.feature_set)
     frame = graph.read_version(context.store, feature_table(names), features.version, files)
     counts = count_training_values(context, frame, files, names, split)
-    encoding = fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
+    rate_names = zone_rates_for(settings.feature_set)
+    encoding = fit_encoding(counts, split, settings.segment, rate_names, settings.max_bin)
     content, name = encoding_to_bytes(encoding), ENCODINGS.artifact_files[0]
     manifest = context.add_table(
         ENCODINGS,
@@ -75,7 +78,7 @@ def _find_encoding(
 ) -> Manifest | None:
     """Return the newest encoding with a fingerprint. `files` are the features to learn from."""
     inputs = contents_by_month(files)
-    settings = _settings_of(context.settings.feature_set, context.settings.segment, split)
+    settings = _recipe_settings(_config_of(context.settings), split)
 
     def recipe_of(manifest: Manifest) -> Recipe:
         config, earlier = manifest.config, Split.from_json(manifest.config["split"])
@@ -83,20 +86,25 @@ def _find_encoding(
         return stored_recipe(
             manifest,
             contents_by_month(features.files) if features else inputs,
-            settings=_settings_of(config["feature_set"], config["segment"], earlier),
+            settings=_recipe_settings(config, earlier),
         )
 
     recipe = new_recipe(ENCODINGS, inputs, settings=settings)
     return find_reusable(context, "preprocess", ENCODINGS, input_fingerprint, recipe, recipe_of)
 
 
-def _settings_of(names: str, segment: str, split: Split) -> dict[str, str]:
-    """Return the settings that change an encoding, as text."""
+def _config_of(settings: Settings) -> dict[str, Any]:
+    """Return the settings that change an encoding, other than the months."""
+    return {name: getattr(settings, name) for name in ENCODING_SETTINGS}
+
+
+def _recipe_settings(config: Mapping[str, Any], split: Split) -> dict[str, str]:
+    """Return the settings that change an encoding, as text. `config` can have other keys too."""
     ranges = {
         f"{name} range": f"{span.start[:10]} until {span.stop[:10]}"
         for name, span in split.fitted_ranges().items()
     }
-    return {"feature_set": names, "segment": segment, **ranges}
+    return {**{name: str(config.get(name)) for name in ENCODING_SETTINGS}, **ranges}
 
 
 def count_training_values(

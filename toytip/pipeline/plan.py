@@ -52,13 +52,16 @@ class RunPlan:
 
         Raises ConfigError if the settings do not fit the months of the source.
         """
+        features = (*feature_set(settings.feature_set), *zone_rates_for(settings.feature_set))
+        params = booster_params(settings)
+        params.require_known_constraints(features)
         return cls(
             source=source,
             split=split_months(settings, source.months),
             partitions=source.partitions(settings.partition_rows),
             partition_rows=settings.partition_rows,
-            features=(*feature_set(settings.feature_set), *zone_rates_for(settings.feature_set)),
-            params=booster_params(settings),
+            features=features,
+            params=params,
         )
 
     @property

@@ -165,7 +165,7 @@ def _run_fold(
     settings, name = context.settings, str(fold.validation_month)
     merged = reduce(ValueCounts.merge, (counts[month] for month in fold.train_months))
     encoding = preprocess.fit_encoding(
-        merged, fold.split, settings.segment, zone_rates_for(settings.feature_set)
+        merged, fold.split, settings.segment, zone_rates_for(settings.feature_set), settings.max_bin
     )
     fitted = train.fit_model(
         context, files, frames_of, encoding, booster_params(settings), f"train to {name}"
