@@ -214,7 +214,7 @@ def test_every_published_era_is_read(name, green_rows, tmp_path):
     assert len(kept) + len(rejects) == 400
     assert len(kept) > 380
     assert all(kept[column].isna().all() for column in names)
-    (report,) = inspect_source(source, lambda _: None).months
+    (report,) = inspect_source(source, lambda _: None).report.months
     assert report.unreadable_values == report.notes == ()
     assert report.rejects == rejects["reason"].value_counts().to_dict()
 
@@ -495,7 +495,7 @@ def test_the_check_counts_what_a_run_rejects(tmp_path):
     )
     write_months(tmp_path, {"2023-01": table})
     source = open_source(str(tmp_path))
-    (report,) = inspect_source(source, lambda _: None).months
+    (report,) = inspect_source(source, lambda _: None).report.months
     ((_, rejects),) = trips_of(tmp_path)
     assert report.rejects == rejects["reason"].value_counts().to_dict()
     assert report.rejects == {"unreadable_value": 3, "missing_value": 1, "non_positive_fare": 1}
@@ -513,7 +513,7 @@ def test_the_check_counts_what_a_run_rejects(tmp_path):
 def test_a_missing_column_that_the_tlc_publishes_is_a_warning(tmp_path):
     table = raw_table(50).drop_columns(["improvement_surcharge", "airport_fee"])
     write_months(tmp_path, {"2023-01": table})
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert [warning for warning in report.warnings if "missing" in warning] == [
         f"column {name} is missing, and the TLC publishes it since {year}"
         for name, year in (("improvement_surcharge", 2015), ("airport_fee", 2021))

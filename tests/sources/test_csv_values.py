@@ -70,7 +70,7 @@ def test_an_unreadable_value_rejects_its_row(delimiter, tmp_path):
     trips, rejects = clean(read(source))
     assert rejects["reason"].tolist() == ["unreadable_value", "missing_value"]
     assert trips["fare_amount"].tolist() == [float(fare) for fare in fares[:-2]]
-    (report,) = inspect_source(source, lambda _: None).months
+    (report,) = inspect_source(source, lambda _: None).report.months
     assert report.rejects == {"unreadable_value": 1, "missing_value": 1}
     assert [(values.column, values.row, values.example) for values in report.unreadable_values] == [
         ("fare_amount", 48, "ten")
@@ -100,7 +100,7 @@ def test_a_file_of_several_months_keeps_rows_with_unreadable_times(tmp_path):
     for name in ("green_2023.parquet", "trips.csv"):
         source = open_source(str(tmp_path / name))
         assert [(str(file.month), file.rows) for file in source.files] == [("2023-01", 51), ("2023-02", 49)]
-        first, second = inspect_source(source, lambda _: None).months
+        first, second = inspect_source(source, lambda _: None).report.months
         assert (first.rejects.get("unreadable_value"), second.rejects.get("unreadable_value")) == (1, None)
 
 
@@ -110,7 +110,7 @@ def test_the_check_of_a_month_in_several_files_names_the_file(tmp_path):
     pq.write_table(TABLE.slice(0, 20), folder / "part-0.parquet")
     tolls = [*["0"] * 44, "x", *["0"] * 5]
     pq.write_table(changed(tolls_amount=tolls).slice(20), folder / "part-1.parquet")
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert (report.rows, len(report.uris)) == (50, 2)
     assert report.rejects["unreadable_value"] == 1
     (warning,) = [warning for warning in report.warnings if "tolls_amount" in warning]

@@ -20,7 +20,9 @@ def make(folder, **rows):
 
 def test_a_month_is_compared_with_the_adjacent_months(tmp_path):
     rows_read = []
-    report = inspect_source(open_source(str(make(tmp_path, a=100, b=110, c=20, d=105))), rows_read.append)
+    report = inspect_source(
+        open_source(str(make(tmp_path, a=100, b=110, c=20, d=105))), rows_read.append
+    ).report
     assert (report.taxi, report.rows) == ("yellow", 335)
     assert [file.rows for file in report.months] == [100, 110, 20, 105]
     assert sum(rows_read) == 335
@@ -35,7 +37,7 @@ def test_missing_values_and_trips_of_other_months(tmp_path):
     table = table.set_column(table.column_names.index("passenger_count"), "passenger_count", count)
     mixed = pa.concat_tables([raw_table(60, Month(2023, 2)), raw_table(40)])
     write_months(tmp_path, {"2023-01": table, "2023-02": mixed})
-    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert first.null_shares["passenger_count"] == pytest.approx(0.07)
     assert (first.out_of_month_share, second.out_of_month_share) == (0, 0.4)
     assert "in other months" in second.warnings[0]
@@ -47,7 +49,7 @@ def test_a_month_without_rows_that_a_run_keeps_is_a_warning(tmp_path):
     for month, fares in (("2023-01", [*[-1.0] * 20, *[10.0] * 30]), ("2023-02", [-1.0] * 50)):
         tables[month] = tables[month].set_column(index, "fare_amount", pa.array(fares))
     write_months(tmp_path, tables)
-    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     rejected = [["a run rejects" in warning for warning in month.warnings] for month in (first, second)]
     assert list(map(sum, rejected)) == [0, 1]
 
@@ -60,7 +62,7 @@ def test_a_month_of_rejected_rows_is_a_warning(tmp_path):
     }
     swapped = swapped.rename_columns([exchanged.get(name, name) for name in swapped.column_names])
     write_months(tmp_path, {"2023-01": good, "2023-02": swapped})
-    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert not any("a run rejects" in text for text in first.warnings)
     (warning,) = (text for text in second.warnings if "a run rejects" in text)
     assert warning.endswith("% of the rows as non_positive_duration")
@@ -80,7 +82,7 @@ def test_the_newest_column_gives_the_schema_version(names, schema_version, tmp_p
     for name in names:
         table = table.append_column(name, pa.array([1.0] * 50))
     write_months(tmp_path, {"2023-01": table})
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert report.schema_version.startswith(schema_version)
     assert report.adjacent_row_ratio is None
 
@@ -96,6 +98,6 @@ def test_from_the_command_line(tmp_path):
 
 
 def test_a_published_year(real_data_dir):
-    report = inspect_source(open_source(str(real_data_dir / "green-2023")), lambda _: None)
+    report = inspect_source(open_source(str(real_data_dir / "green-2023")), lambda _: None).report
     assert sum(file.rows for file in report.months) == report.rows == 787_060
     assert not any(file.warnings for file in report.months)

@@ -31,6 +31,7 @@ from toytip.core.tlc import (
     source_column,
 )
 from toytip.errors import SourceError
+from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
     KIND_DESCRIPTIONS,
@@ -48,7 +49,6 @@ CONVERT = {
 }
 ADD_VALUES = "Add the values of {}."
 DOWNLOAD_PUBLISHED = "If the TLC published the file, download it again."
-SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
 # Times are in the wrong time zone if so many of them are 1 to 6 hours outside of the month of the
 # file, and inside of it with another reading. In the TLC's files, these hours have at most 1 % of
 # the trips of 5 usual hours, and at least 4 % after a shift by New York's UTC offset.

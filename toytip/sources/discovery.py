@@ -291,6 +291,23 @@ def _is_in_month(footer: pq.ParquetFile, month: Month, uri: str) -> bool:
     return share is None or share >= MIN_NAMED_MONTH_SHARE
 
 
+def require_months_of_files(source: Source, outside: Mapping[Month, int]) -> None:
+    """Raise SourceError if most pickups of a month are in other months.
+
+    `outside` is the number of rows of each month whose pickup is in another month. Discovery finds
+    most of these months from statistics or from a sample. This check finds the others, before a
+    model learns from them.
+    """
+    for month, files in source.by_month.items():
+        rows = sum(file.rows for file in files)
+        if outside.get(month, 0) > (1 - MIN_NAMED_MONTH_SHARE) * rows:
+            raise SourceError(
+                f"cannot use {mask_credentials(files[0].uri)} for {month}: "
+                f"{100 * outside[month] / rows:.1f} % of the pickups are in other months",
+                hint=RENAME_TO_MONTH,
+            )
+
+
 def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[CountedBlock]) -> CheckedFile:
     """Return a file with the month of its path, or with the months of its rows.
 

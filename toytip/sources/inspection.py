@@ -76,22 +76,36 @@ class SourceReport:
     """One report per month, oldest first."""
     warnings: tuple[str, ...]
     """Warnings about files that probably have the same trips."""
+    error: str | None = None
+    """Error of `toytip run` with the same settings, if it cannot train on the source. Null if it
+    can."""
 
 
-def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> SourceReport:
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """The report on a source, and the checks of its months."""
+
+    report: SourceReport
+    checks: dict[Month, RowCheck]
+    """Result of converting and cleaning all rows of each month."""
+
+
+def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> Inspection:
     """Inspect every month of a source: convert and clean all of its rows, as a run does.
 
     `on_rows_read` receives the row count of each month.
     """
 
-    def inspect(month: Month) -> MonthReport:
-        report = _inspect_month(source, month)
-        on_rows_read(report.rows)
-        return report
+    def inspect(month: Month) -> RowCheck:
+        checked = check_rows(source, month)
+        on_rows_read(checked.summary.rows)
+        return checked
 
     with ThreadPoolExecutor(INSPECTION_THREADS) as pool:
-        reports = tuple(pool.map(inspect, source.months))
-    return SourceReport(taxi=source.taxi, rows=source.rows, months=reports, warnings=source.warnings)
+        checks = dict(zip(source.months, pool.map(inspect, source.months), strict=True))
+    months = tuple(_describe_month(source, month, checked) for month, checked in checks.items())
+    report = SourceReport(taxi=source.taxi, rows=source.rows, months=months, warnings=source.warnings)
+    return Inspection(report=report, checks=checks)
 
 
 def unusual_row_counts(source: Source) -> dict[Month, str]:
@@ -115,9 +129,9 @@ def _adjacent_row_ratio(source: Source, month: Month) -> float | None:
     return rows[index] / statistics.median(adjacent) if adjacent else None
 
 
-def _inspect_month(source: Source, month: Month) -> MonthReport:
-    files, checked = source.by_month[month], check_rows(source, month)
-    rows, row_ratio = sum(file.rows for file in files), _adjacent_row_ratio(source, month)
+def _describe_month(source: Source, month: Month, checked: RowCheck) -> MonthReport:
+    files, rows = source.by_month[month], checked.summary.rows
+    row_ratio = _adjacent_row_ratio(source, month)
     return MonthReport(
         month=str(month),
         uris=tuple(mask_credentials(file.uri) for file in files),

@@ -10,11 +10,15 @@ import pandas as pd
 
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
+from toytip.core.tables import RAW_TRIPS
 from toytip.core.tlc import match_fields
+from toytip.monitoring.month_counts import MonthSummary
 from toytip.sources.reader import read_partition
 from toytip.sources.source import Source
 from toytip.stages import clean, conform
 from toytip.stages.conform import UnreadableValues
+from toytip.stages.featurize import featurize
+from toytip.stages.profile import merge_profiles, profile
 
 # A thread holds the rows of one such part of a month.
 CHECKED_ROWS = 250_000
@@ -26,6 +30,8 @@ class RowCheck:
 
     rejects: dict[str, int]
     """Number of rejected rows by reason, in the order of the rules."""
+    summary: MonthSummary
+    """The rows of the month as the data check of a run sees them."""
     out_of_month: int
     """Number of rows whose pickup is outside the month, or missing."""
     null_shares: dict[str, float]
@@ -39,6 +45,7 @@ class _Counts:
 
     def __init__(self) -> None:
         self.rules = Counter[int]()
+        self.histograms: list[pd.DataFrame] = []
         self.missing = Counter[str]()
         self.present = Counter[tuple[str, str]]()
         self.out_of_month = 0
@@ -49,7 +56,10 @@ class _Counts:
         raw = read_partition(part)
         names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri)
         columns = conform.complete_columns(by_field, part)
-        self.rules.update(clean.rule_indices(columns).tolist())
+        trips = RAW_TRIPS.validate(pd.DataFrame(columns))
+        rule_index = clean.first_broken_rule(trips)
+        self.rules.update(rule_index.tolist())
+        self.histograms.append(profile(featurize(clean.accepted_trips(trips, rule_index))))
         self.out_of_month += int(np.count_nonzero(clean.out_of_month(columns)))
         unreadable = conform.find_unreadable(raw, by_field)
         for field, column in by_field.items():
@@ -78,8 +88,11 @@ def check_rows(source: Source, month: Month) -> RowCheck:
         of_file = replace(values, present=counts.present[uri, column])
         unreadable[uri] = (*unreadable.get(uri, ()), of_file)
     rules = counts.rules
+    rejects = {reason: rules[index] for index, reason in enumerate(clean.REJECT_REASONS) if rules[index]}
+    histograms = merge_profiles(counts.histograms)
     return RowCheck(
-        rejects={reason: rules[index] for index, reason in enumerate(clean.REJECT_REASONS) if rules[index]},
+        rejects=rejects,
+        summary=MonthSummary(histograms=histograms, rows=of_month.rows, rejects=rejects),
         out_of_month=counts.out_of_month,
         null_shares={column: count / of_month.rows for column, count in counts.missing.items()},
         unreadable=unreadable,
