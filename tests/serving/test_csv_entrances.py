@@ -207,6 +207,15 @@ def test_a_fault_has_one_cause_in_a_run_and_a_score(name, tmp_path):
         assert caught.value.hint
 
 
+def test_a_value_has_the_number_of_its_line_in_a_run_and_a_score(tmp_path):
+    fares = ["1", "2", "ten", *["eleven"] * (ROWS - 3)]
+    path = write(tmp_path, FRAME.assign(fare_amount=fares).to_csv(index=False))
+    for read in ENTRANCES:
+        with pytest.raises(ToytipError, match=r"for example 'ten' in line 4\b"):
+            read(path)
+    assert path.read_text().splitlines()[4 - 1].count("ten") == 1
+
+
 @pytest.mark.parametrize("name", ["green_2023-01.parquet", "trips.jsonl", "trips.csv.gz", "-"])
 def test_a_pointer_is_named_whatever_the_name_of_the_file(name, tmp_path):
     content = FAULTS["a pointer"][0].encode()

@@ -386,7 +386,7 @@ LAYOUTS = {
     ),
     "mostly unreadable times": (
         lambda t: replaced(t, tpep_dropoff_datetime=pa.array(["soon"] * 26 + ["2023-01-01 08:00:00"] * 24)),
-        "column tpep_dropoff_datetime has 26 of 50 values that are not a time, for example 'soon' in row 0",
+        "column tpep_dropoff_datetime has 26 of 50 values that are not a time, for example 'soon' in row 0 (counted from 0)",
         "Convert tpep_dropoff_datetime to a time, for example",
     ),
 }

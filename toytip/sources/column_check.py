@@ -35,9 +35,11 @@ from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
     KIND_DESCRIPTIONS,
+    RowLabel,
     describe_conversion,
     find_unreadable,
     is_convertible,
+    label_row,
     read_column,
 )
 
@@ -79,14 +81,16 @@ def check_columns(
     month: Month | None,
     is_all_null: Callable[[str], bool],
     read: ColumnReader,
+    label: RowLabel = label_row,
 ) -> FileColumns:
     """Return the columns of a file. Raises SourceError, with all problems of the file.
 
     `name` is the path of the file for messages. `month` is the month in this path, if it has one.
-    `read` is called only if the types of some columns are not those of the TLC.
+    `read` is called only if the types of some columns are not those of the TLC. `label` names a row
+    of the file.
     """
     taxi = find_taxi(name, schema.names)
-    findings, columns = _Findings(), match_fields(schema.names)
+    findings, columns = _Findings(label), match_fields(schema.names)
     for field in FIELDS:
         column = columns.get(field.name)
         if column is None or pa.types.is_null(schema.field(column).type) or is_all_null(column):
@@ -156,7 +160,8 @@ def _is_unusual(arrow_type: pa.DataType, field: Field) -> bool:
 class _Findings:
     """The problems of the columns of a file, with hints, and notes on conversions."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: RowLabel) -> None:
+        self.label = label
         self.problems: list[str] = []
         self.fixes: dict[str, list[str]] = {}
         """The columns that each fix corrects, by the text of the fix."""
@@ -195,7 +200,7 @@ class _Findings:
             self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}).values():
             if unreadable.is_most:
-                self.add_problem(unreadable.describe(), column, CONVERT[field.kind])
+                self.add_problem(unreadable.describe(self.label), column, CONVERT[field.kind])
 
 
 def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:

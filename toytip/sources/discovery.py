@@ -50,6 +50,7 @@ from toytip.sources.reader import (
     read_columns,
 )
 from toytip.sources.source import Source, SourceFile
+from toytip.stages.conform import label_line
 
 FOOTER_THREADS = 8
 # The month of a file before it is known.
@@ -241,6 +242,7 @@ def _check_csv(
         path.month if path else None,
         is_all_null=lambda column: pa.types.is_null(content.schema.field(column).type),
         read=lambda names: read_csv_columns(uri, storage_options, content.layouts[0], names),
+        label=label_line,
     )
     return _with_months(_with_columns(file, columns), path, content.blocks)
 

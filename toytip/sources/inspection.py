@@ -13,7 +13,7 @@ from toytip.core.redact import mask_credentials
 from toytip.core.tlc import FIELDS_BY_NAME
 from toytip.sources.row_check import RowCheck, check_rows
 from toytip.sources.source import Source
-from toytip.stages.conform import UnreadableValues
+from toytip.stages.conform import UnreadableValues, label_line, label_row
 
 INSPECTION_THREADS = 4
 # A warning is given for a month with less than half or more than twice the rows of adjacent months,
@@ -167,7 +167,9 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         yield f"a run rejects {scope}{checked.rejects[reason] / rows:.1%} of the rows as {reason}"
     for uri, unreadable in checked.unreadable.items():
         file_name = f"{mask_credentials(uri)}: " if len(files) > 1 else ""
-        yield from (file_name + values.describe() for values in unreadable)
+        is_csv = any(file.csv for file in files if file.uri == uri)
+        label = label_line if is_csv else label_row
+        yield from (file_name + values.describe(label) for values in unreadable)
     missing = dict.fromkeys(name for file in files for name in file.missing_columns)
     for field in (FIELDS_BY_NAME[name] for name in missing):
         if source.taxi in field.taxis and field.since is not None and month.year > field.since:

@@ -13,7 +13,7 @@ from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
 from toytip.core.tlc import match_fields
 from toytip.monitoring.month_counts import MonthSummary
-from toytip.sources.reader import read_partition
+from toytip.sources.reader import read_partition, row_in_file
 from toytip.sources.source import Source
 from toytip.stages import clean, conform
 from toytip.stages.conform import UnreadableValues
@@ -69,7 +69,10 @@ class _Counts:
             self.present[part.uri, names[field]] += present
         for values in unreadable.values():
             key = part.uri, values.column
-            first = self.unreadable.get(key, replace(values, count=0, row=_first_row(part) + values.row))
+            first = self.unreadable.get(key)
+            if first is None:
+                (rows,) = part.file_rows
+                first = replace(values, count=0, row=row_in_file(rows, values.row))
             self.unreadable[key] = replace(first, count=first.count + values.count)
 
 
@@ -97,9 +100,3 @@ def check_rows(source: Source, month: Month) -> RowCheck:
         null_shares={column: count / of_month.rows for column, count in counts.missing.items()},
         unreadable=unreadable,
     )
-
-
-def _first_row(part: SourcePartition) -> int:
-    """Return the number of the first row: in its file, or in the month if the file has several."""
-    (rows,) = part.file_rows
-    return rows.start if rows.window is None else part.start

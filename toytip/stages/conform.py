@@ -38,7 +38,8 @@ ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": 
 MAX_UNREADABLE_SHARE = 0.5
 # Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
 RowLabel = Callable[[int], str]
-ROW_LABEL: RowLabel = "row {}".format
+# Line 1 of a CSV file is the header. Empty lines do not count.
+FIRST_ROW_LINE = 2
 _READERS = {"time": read_times, "code": read_codes, "amount": read_amounts}
 KIND_DESCRIPTIONS = {"time": "a time", "code": "a whole number", "amount": "a number"}
 VALUE_DESCRIPTIONS = {
@@ -46,6 +47,20 @@ VALUE_DESCRIPTIONS = {
     "code": f"a whole number up to {MAX_CODE:,}",
     "amount": f"a number up to {MAX_AMOUNT:,.0f}",
 }
+
+
+def label_row(row: int) -> str:
+    """Return the name of a row of a table, as pandas and Arrow count rows."""
+    return f"row {row} (counted from 0)"
+
+
+def label_line(row: int) -> str:
+    """Return the name of a row of a CSV file, as a text editor shows its line.
+
+    >>> label_line(0)
+    'line 2'
+    """
+    return f"line {FIRST_ROW_LINE + row}"
 
 
 def conform(raw: pa.Table, partition: SourcePartition) -> pd.DataFrame:
@@ -83,7 +98,7 @@ def complete_columns(
 
 
 def conform_columns(
-    raw: pa.Table, uri: str, label: RowLabel = ROW_LABEL, *, refuse_most: bool = True
+    raw: pa.Table, uri: str, label: RowLabel = label_row, *, refuse_most: bool = True
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `raw_trips` that raw rows have.
 
@@ -137,8 +152,8 @@ class UnreadableValues:
     present: int
     """Number of values that are not missing."""
     row: int
-    """Number of the first row with an unreadable value, from 0: in the file, or in the month if the
-    file has several months."""
+    """Number of the first row with an unreadable value in its file, from 0. Row 0 of a CSV file is
+    line 2."""
     example: str
     """The unreadable value of this row, as text."""
 
@@ -147,7 +162,7 @@ class UnreadableValues:
         """Whether so many values are unreadable that the column is not one of this field."""
         return self.count > MAX_UNREADABLE_SHARE * self.present
 
-    def describe(self, label: RowLabel = ROW_LABEL) -> str:
+    def describe(self, label: RowLabel = label_row) -> str:
         """Return the problem as text. `label` names the row."""
         return (
             f"column {self.column} has {self.count:,} of {self.present:,} values that are not "
