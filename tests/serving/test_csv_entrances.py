@@ -184,6 +184,10 @@ FAULTS = {
         FRAME.assign(**{t: FRAME[t].dt.strftime("%m/%d/%y %H:%M") for t in TIMES}).to_csv(index=False),
         "column lpep_pickup_datetime has 60 of 60 values that are not a time, for example '01/",
     ),
+    "days before months": (
+        FRAME.assign(**{t: FRAME[t].dt.strftime("%d/%m/%Y %I:%M:%S %p") for t in TIMES}).to_csv(index=False),
+        "column lpep_pickup_datetime has times of 12 hours with the day before the month",
+    ),
     "a web page": ("<!DOCTYPE html>", "it is a web page or an XML document"),
     "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a Git LFS pointer"),
     "an Excel file": (b"PK\x03\x04,,\n", "it is a ZIP archive or an Excel file"),

@@ -28,12 +28,16 @@ from toytip.core.number_values import (
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS, TRIPS
-from toytip.core.time_values import FROM_TEXT, is_time, read_times
+from toytip.core.time_values import FROM_TEXT, count_date_orders, is_time, read_times
 from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, match_fields, source_column, trip_id_base
 from toytip.errors import SchemaError
 
 # The types in which the TLC publishes its files, by kind of field.
 ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
+WRITE_ISO_TIMES = (
+    "Write {} as text such as 2023-01-31 20:15:00. In pandas, pandas.to_datetime(times, "
+    "format='%d/%m/%Y %I:%M:%S %p') reads the times."
+)
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
 # Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
@@ -106,6 +110,8 @@ def conform_columns(
     most of its values cannot be read. The message contains the URI. `label` names a row.
     """
     by_field = read_columns(raw, uri)
+    if refuse_most:
+        _require_month_first(raw, uri)
     for unreadable in find_unreadable(raw, by_field).values() if refuse_most else ():
         if unreadable.is_most:
             raise SchemaError(
@@ -114,6 +120,22 @@ def conform_columns(
             )
     columns = {name: column.array for name, column in by_field.items()}
     return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
+
+
+def _require_month_first(raw: pa.Table, uri: str) -> None:
+    """Raise SchemaError if a column of times has the day before the month."""
+    for field, name in match_fields(raw.column_names).items():
+        if FIELDS_BY_NAME[field].kind == "time":
+            day_first, month_first = count_date_orders(decode_dictionary(raw.column(name)))
+            if day_first > month_first:
+                raise SchemaError(
+                    f"cannot use {uri}: {describe_day_first(name)}", hint=WRITE_ISO_TIMES.format(name)
+                )
+
+
+def describe_day_first(column: str) -> str:
+    """Return the problem of a column whose times have the day before the month."""
+    return f"column {column} has times of 12 hours with the day before the month"
 
 
 def describe_conversions(raw: pa.Table) -> list[str]:
