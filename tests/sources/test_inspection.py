@@ -6,6 +6,8 @@ import pytest
 from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
+from toytip.pipeline.check_data import warn_of_repeated_trips
+from toytip.progress.tracker import Progress
 from toytip.sources.discovery import open_source
 from toytip.sources.inspection import inspect_source
 
@@ -101,3 +103,26 @@ def test_a_published_year(real_data_dir):
     report = inspect_source(open_source(str(real_data_dir / "green-2023")), lambda _: None).report
     assert sum(file.rows for file in report.months) == report.rows == 787_060
     assert not any(file.warnings for file in report.months)
+
+
+@pytest.mark.parametrize("rows", [500, 60_000])
+def test_a_file_that_was_appended_to_itself_is_a_warning(rows, tmp_path):
+    once, other = raw_table(rows, seed=1), raw_table(rows, Month(2023, 2), seed=2)
+    write_months(tmp_path, {"2023-01": pa.concat_tables([once, once]), "2023-02": other})
+    inspected = inspect_source(open_source(str(tmp_path)), lambda _: None)
+    first, second = inspected.report.months
+    # Trips are equal by chance only if their times and zones are.
+    assert first.repeated_rows == rows + count_repeated(once)
+    assert second.repeated_rows == count_repeated(other)
+    (warning,) = (text for text in first.warnings if "repeat an earlier row" in text)
+    assert warning.startswith(f"{first.repeated_rows:,} of the {2 * rows:,} rows that a run keeps")
+    assert not any("repeat" in text for text in second.warnings)
+    progress = Progress()
+    warn_of_repeated_trips(progress, {month: check.summary for month, check in inspected.checks.items()})
+    assert len(progress.warnings) == (rows > 10_000)
+    assert all("of the trips of 2023-01 repeat an earlier trip" in text for text in progress.warnings)
+
+
+def count_repeated(table):
+    """Return the number of rows that are equal to an earlier row."""
+    return int(table.to_pandas().duplicated().sum())

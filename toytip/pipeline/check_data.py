@@ -12,13 +12,18 @@ from toytip.core.splits import Split
 from toytip.core.tables import FEATURES_TABLE
 from toytip.errors import ConfigError, DataCheckError, StoreError
 from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
+from toytip.monitoring.data_measures import repeated_share
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.required_trips import require_trips
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.history import summarize_months
+from toytip.progress.tracker import Progress
 from toytip.store.acceptances import Acceptance, accept_month, accepted_months, combine_checksums
 from toytip.store.manifest import Manifest
 from toytip.store.store import store_from_settings
+
+# The estimate of the share of repeated trips can be wrong by a few percent.
+MAX_REPEATED_SHARE = 0.2
 
 
 def check_data(
@@ -48,7 +53,22 @@ def check_data(
         stage.advance(steps=len(months), note=_note(check))
     for month in check.months:
         _report(context, month)
+    warn_of_repeated_trips(context.progress, months)
     return check
+
+
+def warn_of_repeated_trips(progress: Progress, months: Mapping[Month, MonthSummary]) -> None:
+    """Warn about months in which many trips repeat another trip.
+
+    The data check compares months with each other. If all have this fault, it finds no difference.
+    """
+    shares = {month: repeated_share(summary) for month, summary in months.items()}
+    repeated = {month: share for month, share in shares.items() if share > MAX_REPEATED_SHARE}
+    if repeated:
+        progress.warn(
+            f"about {max(repeated.values()):.0%} of the trips of {', '.join(map(str, repeated))} repeat an "
+            "earlier trip (count the repeated rows with `toytip source check`)"
+        )
 
 
 def source_checksums(features: Manifest) -> dict[str, str]:

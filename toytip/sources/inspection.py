@@ -22,6 +22,7 @@ USUAL_ROW_RATIOS = (0.5, 2.0)
 ADJACENT_MONTHS = 2
 MAX_OUT_OF_MONTH_SHARE = 0.01
 MAX_REJECTED_SHARE = 0.5
+MAX_REPEATED_SHARE = 0.01
 # The newest of these columns in a file identifies the version of its schema.
 SCHEMA_VERSIONS = (
     ("cbd_congestion_fee", "since 2025 (cbd_congestion_fee)"),
@@ -55,13 +56,15 @@ class MonthReport:
     months after. Null if the source has only one month."""
     rejects: dict[str, int]
     """Number of rows that a run rejects, by reason."""
+    repeated_rows: int
+    """Number of rows that a run keeps and that are equal to an earlier row of the month."""
     unreadable_values: tuple[UnreadableValues, ...]
     """Columns with values that cannot be read. A run rejects their rows as `unreadable_value`."""
     notes: tuple[str, ...]
     """Conversions of columns whose meaning depends on a rule."""
     warnings: tuple[str, ...]
     """Warnings about an unusual number of rows, many pickups in other months, many rejected rows,
-    unreadable values, or a missing column that the TLC publishes."""
+    repeated rows, unreadable values, or a missing column that the TLC publishes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +145,7 @@ def _describe_month(source: Source, month: Month, checked: RowCheck) -> MonthRep
         out_of_month_share=checked.out_of_month / rows,
         adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
         rejects=checked.rejects,
+        repeated_rows=checked.repeated,
         unreadable_values=tuple(chain.from_iterable(checked.unreadable.values())),
         notes=tuple(dict.fromkeys(note for file in files for note in file.notes)),
         warnings=tuple(_warnings(source, month, checked)),
@@ -165,6 +169,11 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         reason = max(checked.rejects, key=checked.rejects.__getitem__)
         scope = "all rows of this month, " if rejected == rows else ""
         yield f"a run rejects {scope}{checked.rejects[reason] / rows:.1%} of the rows as {reason}"
+    if checked.repeated > MAX_REPEATED_SHARE * checked.summary.kept_rows:
+        yield (
+            f"{checked.repeated:,} of the {checked.summary.kept_rows:,} rows that a run keeps repeat an "
+            "earlier row, for example because a file was appended to itself"
+        )
     for uri, unreadable in checked.unreadable.items():
         file_name = f"{mask_credentials(uri)}: " if len(files) > 1 else ""
         is_csv = any(file.csv for file in files if file.uri == uri)

@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.core.tables import RAW_TRIPS
+from toytip.core.tables import RAW_TRIPS, TRIPS
 from toytip.core.tlc import match_fields
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.sources.reader import read_partition, row_in_file
@@ -18,8 +19,9 @@ from toytip.sources.source import Source
 from toytip.stages import clean, conform
 from toytip.stages.conform import UnreadableValues
 from toytip.stages.featurize import featurize
-from toytip.stages.profile import merge_profiles, profile
+from toytip.stages.profile import GOLDEN_RATIO, merge_profiles, profile
 
+UInt64Array = npt.NDArray[np.uint64]
 # A thread holds the rows of one such part of a month.
 CHECKED_ROWS = 250_000
 
@@ -34,6 +36,8 @@ class RowCheck:
     """The rows of the month as the data check of a run sees them."""
     out_of_month: int
     """Number of rows whose pickup is outside the month, or missing."""
+    repeated: int
+    """Number of kept rows that are equal to an earlier row of the month in all columns."""
     null_shares: dict[str, float]
     """Share of missing values by name of the column in the files."""
     unreadable: dict[str, tuple[UnreadableValues, ...]]
@@ -46,6 +50,7 @@ class _Counts:
     def __init__(self) -> None:
         self.rules = Counter[int]()
         self.histograms: list[pd.DataFrame] = []
+        self.hashes: list[UInt64Array] = []
         self.missing = Counter[str]()
         self.present = Counter[tuple[str, str]]()
         self.out_of_month = 0
@@ -59,7 +64,9 @@ class _Counts:
         trips = RAW_TRIPS.validate(pd.DataFrame(columns))
         rule_index = clean.first_broken_rule(trips)
         self.rules.update(rule_index.tolist())
-        self.histograms.append(profile(featurize(clean.accepted_trips(trips, rule_index))))
+        kept = clean.accepted_trips(trips, rule_index)
+        self.histograms.append(profile(featurize(kept)))
+        self.hashes.append(hash_trips(kept))
         self.out_of_month += int(np.count_nonzero(clean.out_of_month(columns)))
         unreadable = conform.find_unreadable(raw, by_field)
         for field, column in by_field.items():
@@ -97,6 +104,28 @@ def check_rows(source: Source, month: Month) -> RowCheck:
         rejects=rejects,
         summary=MonthSummary(histograms=histograms, rows=of_month.rows, rejects=rejects),
         out_of_month=counts.out_of_month,
+        repeated=_count_repeated(counts.hashes),
         null_shares={column: count / of_month.rows for column, count in counts.missing.items()},
         unreadable=unreadable,
     )
+
+
+def hash_trips(trips: pd.DataFrame) -> UInt64Array:
+    """Return a hash of each trip, which is equal for trips that are equal in all columns.
+
+    The ID, which is the number of the row, does not count.
+    """
+    mixed = np.zeros(len(trips), np.uint64)
+    for name in TRIPS.names:
+        if name != "trip_id":
+            values = trips[name].to_numpy()
+            mixed ^= values.view(np.uint64 if values.itemsize == 8 else np.uint32)
+            mixed *= GOLDEN_RATIO
+            mixed ^= mixed >> np.uint64(32)
+    return mixed
+
+
+def _count_repeated(hashes: list[UInt64Array]) -> int:
+    ordered = np.concatenate(hashes)
+    ordered.sort()
+    return int(np.count_nonzero(ordered[1:] == ordered[:-1]))
