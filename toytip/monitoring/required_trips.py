@@ -21,24 +21,24 @@ SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptRows:
-    """The numbers of kept and rejected rows of a month."""
+class CleanedRows:
+    """The numbers of accepted and rejected rows of a month."""
 
-    kept: int
+    accepted: int
     """Number of rows that the cleaning rules accepted."""
     rejects: Mapping[str, int]
     """Number of rejected rows by reason."""
 
 
-def require_kept_rows(
-    table: str, months: Mapping[Month, KeptRows], find_missing: Callable[[Sequence[Month]], str | None]
+def require_accepted_rows(
+    table: str, months: Mapping[Month, CleanedRows], find_missing: Callable[[Sequence[Month]], str | None]
 ) -> str | None:
     """Return a warning about the months of which the cleaning rules rejected all trips, or None.
 
     `find_missing` returns the column that is null in most rejected trips of these months, or None
     without missing values. Raises StoreError if no month has trips for a table.
     """
-    rejected = [month for month, rows in months.items() if not rows.kept]
+    rejected = [month for month, rows in months.items() if not rows.accepted]
     if not rejected:
         return None
     reasons, missing = Counter[str](), find_missing(rejected)

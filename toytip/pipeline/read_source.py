@@ -17,7 +17,7 @@ from toytip.core.tables import FEATURE_HISTOGRAMS, REJECTS, TRIPS
 from toytip.core.text import plural
 from toytip.core.tlc import source_column
 from toytip.engine import graph, source_tasks
-from toytip.monitoring.required_trips import KeptRows, require_kept_rows
+from toytip.monitoring.required_trips import CleanedRows, require_accepted_rows
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import chain_of, code_digest, plan_file_of_partition, plan_next_file
 from toytip.pipeline.incremental import (
@@ -118,9 +118,9 @@ def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, fil
 
     Raises StoreError if no month has trips in the table of accepted trips.
     """
-    kept, rejects = Counter[Month](), dict[Month, Counter[str]]()
+    accepted_rows, rejects = Counter[Month](), dict[Month, Counter[str]]()
     for file in files[accepted.name]:
-        kept[file.key.month] += file.rows
+        accepted_rows[file.key.month] += file.rows
     for file in files[REJECTS.name]:
         rejects.setdefault(file.key.month, Counter()).update(file.rejects)
 
@@ -129,8 +129,10 @@ def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, fil
             context, taxi, [file for file in files[REJECTS.name] if file.key.month in months]
         )
 
-    months = {month: KeptRows(kept=kept[month], rejects=counts) for month, counts in rejects.items()}
-    if warning := require_kept_rows(accepted.name, months, find_missing):
+    months = {
+        month: CleanedRows(accepted=accepted_rows[month], rejects=counts) for month, counts in rejects.items()
+    }
+    if warning := require_accepted_rows(accepted.name, months, find_missing):
         context.progress.warn(warning)
 
 

@@ -64,9 +64,9 @@ class _Counts:
         trips = RAW_TRIPS.validate(pd.DataFrame(columns))
         rule_index = clean.first_broken_rule(trips)
         self.rules.update(rule_index.tolist())
-        kept = clean.accepted_trips(trips, rule_index)
-        self.histograms.append(profile(featurize(kept)))
-        self.hashes.append(hash_trips(kept))
+        accepted = clean.accepted_trips(trips, rule_index)
+        self.histograms.append(profile(featurize(accepted)))
+        self.hashes.append(hash_trips(accepted))
         self.out_of_month += int(np.count_nonzero(clean.out_of_month(columns)))
         unreadable = conform.find_unreadable(raw, by_field)
         for field, column in by_field.items():

@@ -14,8 +14,8 @@ from toytip.core.tlc import field_of, source_column
 from toytip.errors import DataCheckError, StoreError, ToytipError
 from toytip.monitoring.data_check import check_months
 from toytip.monitoring.required_trips import (
-    KeptRows,
-    require_kept_rows,
+    CleanedRows,
+    require_accepted_rows,
     require_labels_in_months,
     require_trips,
 )
@@ -68,15 +68,15 @@ def _require_trainable(
     """Raise the first error of a run that cannot train on these months."""
     outside = {month: check.rejects.get(out_of_month.__name__, 0) for month, check in checks.items()}
     require_months_of_files(source, outside)
-    kept = {
-        month: KeptRows(kept=check.summary.kept_rows, rejects=check.rejects)
+    rows = {
+        month: CleanedRows(accepted=check.summary.kept_rows, rejects=check.rejects)
         for month, check in checks.items()
     }
 
     def find_missing(months: Sequence[Month]) -> str | None:
         return _missing_column(source.taxi, [checks[month] for month in months])
 
-    require_kept_rows(FEATURES_TABLE.name, kept, find_missing)
+    require_accepted_rows(FEATURES_TABLE.name, rows, find_missing)
     summaries = {month: check.summary for month, check in checks.items()}
     require_trips(summaries, split, settings.segment)
     require_labels_in_months(summaries, split, settings.segment)
