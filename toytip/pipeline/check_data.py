@@ -66,7 +66,7 @@ def warn_of_repeated_trips(progress: Progress, months: Mapping[Month, MonthSumma
     repeated = {month: share for month, share in shares.items() if share > MAX_REPEATED_SHARE}
     if repeated:
         progress.warn(
-            f"about {max(repeated.values()):.0%} of the trips of {', '.join(map(str, repeated))} repeat an "
+            f"about {100 * max(repeated.values()):.0f} % of the trips of {', '.join(map(str, repeated))} repeat an "
             "earlier trip (count the repeated rows with `toytip source check`)"
         )
 
