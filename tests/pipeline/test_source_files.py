@@ -14,9 +14,9 @@ from toytip.core.splits import plan_split
 from toytip.core.tables import REJECTS
 from toytip.errors import DataCheckError, SourceError
 from toytip.monitoring.month_counts import MonthSummary
-from toytip.pipeline.check_data import require_trips
-from toytip.pipeline.fit_encoding import _require_two_labels
-from toytip.pipeline.read_source import _require_months_of_files
+from toytip.monitoring.required_trips import require_trips, require_two_labels
+from toytip.pipeline.read_source import _rows_out_of_month
+from toytip.sources.discovery import require_months_of_files
 from toytip.sources.source import Source, SourceFile
 from toytip.stages.featurize import featurize
 from toytip.stages.preprocess import ValueCounts, count_values
@@ -130,10 +130,10 @@ def test_training_needs_both_labels(tips, cause):
         count_values(frame, names, plan_split(tuple(MONTHS)), "all") if tips else ValueCounts.empty(names)
     )
     if cause is None:
-        _require_two_labels(counts)
+        require_two_labels(counts.rows, counts.positives)
     else:
         with pytest.raises(DataCheckError, match=f"cannot train: {cause}"):
-            _require_two_labels(counts)
+            require_two_labels(counts.rows, counts.positives)
 
 
 @pytest.mark.parametrize(("outside", "is_usable"), [(5, True), (6, False)])
@@ -148,9 +148,10 @@ def test_pickups_of_other_months_are_counted_after_reading(outside, is_usable):
         missing_columns=(),
     )
     source = Source(taxi="yellow", files=(file,))
-    rejects = replace(make_part_record(MONTHS[0]), rejects={"out_of_month": outside})
+    rejects = replace(make_part_record(MONTHS[0]), rejects={"out_of_month": outside, "negative_tip": 9})
+    counts = _rows_out_of_month({REJECTS.name: [rejects]})
     if is_usable:
-        _require_months_of_files(source, {REJECTS.name: [rejects]})
+        require_months_of_files(source, counts)
     else:
         with pytest.raises(SourceError, match=r"for 2023-01: 60\.0 % of the pickups are in other months"):
-            _require_months_of_files(source, {REJECTS.name: [rejects]})
+            require_months_of_files(source, counts)

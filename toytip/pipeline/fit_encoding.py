@@ -13,8 +13,8 @@ from toytip.core.partitions import DataFile
 from toytip.core.splits import Split
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE
 from toytip.engine import compute, graph
-from toytip.errors import DataCheckError
 from toytip.evaluation import metrics
+from toytip.monitoring.required_trips import require_two_labels
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
 from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
@@ -119,19 +119,8 @@ def count_training_values(
         results = compute.compute_partitions(context.client, lazy, stage, months=months)
     counts = [result.value_counts for result in results if result.value_counts is not None]
     total = reduce(ValueCounts.merge, counts, ValueCounts.empty(names))
-    _require_two_labels(total)
+    require_two_labels(total.rows, total.positives)
     return total
-
-
-def _require_two_labels(counts: ValueCounts) -> None:
-    if not counts.rows:
-        cause, hint = "there are no training trips", "Check the source with `toytip source check`."
-    elif counts.positives in (0, counts.rows):
-        tips = "no high tip" if not counts.positives else "a high tip"
-        cause, hint = f"all {counts.rows:,} training trips have {tips}", "Add months or trips to the source."
-    else:
-        return
-    raise DataCheckError(f"cannot train: {cause}", hint=hint)
 
 
 def _single_feature_aucs(counts: ValueCounts) -> dict[str, float | None]:
