@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from toytip._version import __version__
 
 __all__ = [
+    "Judged",
     "Model",
     "Monitoring",
     "Run",
@@ -24,6 +25,7 @@ __all__ = [
     "ToytipError",
     "__version__",
     "errors",
+    "judge",
     "monitor",
     "open_store",
     "run",
@@ -31,6 +33,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toytip import errors
+    from toytip.api.judge import Judged, judge
     from toytip.api.model import Model
     from toytip.api.monitoring import Monitoring, monitor
     from toytip.api.run import Run, run
@@ -38,11 +41,13 @@ if TYPE_CHECKING:
     from toytip.errors import ToytipError
 else:
     _MODULES = {
+        "Judged": "api.judge",
         "Model": "api.model",
         "Monitoring": "api.monitoring",
         "Run": "api.run",
         "Store": "api.store",
         "ToytipError": "errors",
+        "judge": "api.judge",
         "monitor": "api.monitoring",
         "open_store": "api.store",
         "run": "api.run",
