@@ -23,7 +23,8 @@ from toytip.core import tlc
 
 COMMANDS = dict(commands())
 NAMES = [
-    *("run", "runs", "runs compare", "report", "score", "serve", "monitor", "backtest", "tune", "config"),
+    *("run", "runs", "runs compare", "report", "score", "judge", "serve"),
+    *("monitor", "backtest", "tune", "config"),
     *(f"stage {name}" for name in ("clean", "featurize", "preprocess", "train", "infer")),
     *("stage postprocess", "stage evaluate"),
     *("source download", "source accept", "source check", "source synth"),

@@ -129,7 +129,7 @@ def _collect(
         histograms=source.section("features", lambda: _total_histograms(histograms), {}),
         learning_curve=source.section("training", lambda: _learning_curve(source), {}),
         evaluation=evaluation,
-        **_tally_facts(tallies),
+        **tally_facts(tallies),
         feature_importance=importance,
         explained_trips=explained,
         leakage_aucs=fit_encoding.find_leaking_features(tables[ENCODINGS.name])
@@ -263,7 +263,7 @@ def _evaluation(
     return report
 
 
-def _tally_facts(tallies: Tallies | None) -> dict[str, Any]:
+def tally_facts(tallies: Tallies | None) -> dict[str, Any]:
     """Return metric histograms for the curves: of the test split, or the last split with trips."""
     if tallies is None:
         return {}
