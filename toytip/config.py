@@ -9,20 +9,20 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ConfigError
 from toytip.settings_files import (
+    CONSTRAINTS_PATTERN,
     FILE_ENCODING,
+    RANGE_PATTERN,
     SETTINGS_FILE,
+    VERSION_PATTERN,
     TomlSource,
     check_settings_file,
+    invalid_setting,
     read_params_file,
 )
 
@@ -34,13 +34,6 @@ GateMode = Literal["on", "dry-run", "off"]
 StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
 
-VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
-CONSTRAINTS_PATTERN = r"^\s*\w+\s*=\s*-?1\s*(,\s*\w+\s*=\s*-?1\s*)*$"
-PATTERN_DESCRIPTIONS = {  # error messages
-    VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
-    CONSTRAINTS_PATTERN: "use NAME=1 or NAME=-1, separated by commas",
-    RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
-}
 MAX_WORKERS = 512
 COMPUTED_DEFAULT = "computed_default"
 
@@ -337,7 +330,7 @@ class Settings(BaseSettings):
         try:
             settings = cls(**set_flags)
         except ValidationError as error:
-            raise _invalid_setting(error) from None
+            raise invalid_setting(error) from None
         except ValueError as error:  # a variable that is not JSON
             cause, hint = first_line(error), "Correct the variable in the environment or in .env."
             raise ConfigError(f"cannot read settings: {cause}", hint=hint) from None
@@ -345,7 +338,7 @@ class Settings(BaseSettings):
         try:
             return cls(**{**params, **set_flags}) if params else settings
         except ValidationError as error:
-            raise _invalid_setting(error, f"parameter file {settings.params}") from None
+            raise invalid_setting(error, f"parameter file {settings.params}") from None
 
     def to_masked_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, with credentials in URLs masked."""
@@ -353,16 +346,3 @@ class Settings(BaseSettings):
             name: mask_credentials(value) if isinstance(value, str) else value
             for name, value in self.model_dump().items()
         }
-
-
-def _invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
-    """Return the error of the first invalid setting, which comes from `file` or anywhere else."""
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    pattern = first.get("ctx", {}).get("pattern", "")
-    cause = PATTERN_DESCRIPTIONS.get(pattern, first["msg"][:1].lower() + first["msg"][1:])
-    places = f"the command, in TOYTIP_{str(first['loc'][0]).upper()}, .env or {SETTINGS_FILE}"
-    return ConfigError(
-        f"cannot use setting {name}={first.get('input')!r}: {cause}",
-        hint=f"Change the setting in {file or places}.",
-    )
