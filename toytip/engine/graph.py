@@ -192,14 +192,14 @@ def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.D
     Each partition is sorted so that similar rows are adjacent. The index of a partition has the
     positions of the rows before sorting.
     """
-    meta = preprocess.matrix_table(encoding).empty().assign(high_tip=pd.Series(dtype="bool"))
+    meta = preprocess.matrix_table(encoding).empty().assign(**{preprocess.LABEL: pd.Series(dtype="bool")})
     return _map_stage(features, _encode_partition, meta, encoding, split)
 
 
 def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
     is_in_split = splits.in_split(features, encoding.split, encoding.segment, split)
     rows = features[is_in_split].reset_index(drop=True)
-    matrix = preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
+    matrix = preprocess.encode(rows, encoding).assign(**{preprocess.LABEL: rows["high_tip"]})
     order = preprocess.similarity_order(matrix, encoding)
     return matrix.take(order).set_axis(pd.Index(order, dtype="uint32"))
 

@@ -45,6 +45,8 @@ KEY_COUNT = 1 << 20
 _LAST_LOW_NAN_KEY, _FIRST_HIGH_NAN_KEY = 0x007FE, 0xFF801
 # Number of bin indexes that fit into a byte.
 BYTE_VALUES = 256
+# Column of the labels in a matrix with labels.
+LABEL = "label"
 # Features with at most this many bins divide the rows into few groups.
 MAX_GROUPING_BINS = 32
 MAX_SORT_FEATURES = 8

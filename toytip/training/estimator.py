@@ -113,8 +113,8 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ClusterError after three failed attempts.
         """
         self.booster_, self.rounds_, self.curve_, _ = fit_booster(
-            X.assign(high_tip=_as_series(X, y)),
-            None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1]),
+            X.assign(**{preprocess.LABEL: _as_series(X, y)}),
+            None if eval_set is None else eval_set[0].assign(**{preprocess.LABEL: eval_set[1]}),
             self._booster_params(),
             bin_counts=(X.max().compute() + 1).tolist() if bin_counts is None else bin_counts,
             rows=rows,

@@ -24,6 +24,7 @@ import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
 from toytip.cluster import Rank, trim_memory
+from toytip.stages.preprocess import LABEL
 from toytip.training.boosting import (
     LearningCurve,
     RoundCallback,
@@ -161,7 +162,7 @@ def load_shard(
     storage = choose_storage(rows, len(bin_counts), resources.pooled_memory, free_bytes)
     cache_folder = folder if storage is BinStorage.LOCAL_DIRECTORY else None
     train_parts = [(_drop_label(part), None) for part in parts]
-    label = np.concatenate([part["high_tip"].to_numpy() for part in parts])
+    label = np.concatenate([part[LABEL].to_numpy() for part in parts])
     with training_process(threads):
         train = build_matrix(train_parts, bin_counts, threads, cache_folder)
         validation = None
@@ -181,7 +182,7 @@ def load_shard(
 def _validation_matrix(
     parts: list[pd.DataFrame], bin_counts: tuple[int, ...], threads: int
 ) -> xgb.QuantileDMatrix:
-    labeled = [(_drop_label(part), part["high_tip"].to_numpy(np.float32)) for part in parts]
+    labeled = [(_drop_label(part), part[LABEL].to_numpy(np.float32)) for part in parts]
     return build_matrix(labeled, bin_counts, threads)
 
 
@@ -196,7 +197,7 @@ def choose_storage(rows: int, features: int, memory: int, free_disk_bytes: int) 
 
 
 def _drop_label(part: pd.DataFrame) -> pd.DataFrame:
-    return part.drop(columns="high_tip")
+    return part.drop(columns=LABEL)
 
 
 def train_rank(rank: RankId, config: RankConfig) -> TrainingResult:
