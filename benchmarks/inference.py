@@ -20,13 +20,14 @@ from xgboost import dask as dxgb
 
 from benchmarks.arguments import positive_int
 from toytip.core.splits import plan_split, split_names
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition
 from toytip.stages import preprocess
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
-from toytip.stages.featurize import feature_set, featurize
+from toytip.stages.featurize import featurize
 from toytip.stages.infer import predict_probabilities
 from toytip.training.boosting import boost, build_matrix, model_bytes, xgboost_params
 
@@ -84,15 +85,15 @@ def _scoring_ways(
 def _prepare(spec: str, rounds: int) -> tuple[pd.DataFrame, bytes]:
     """Return the bin indexes of all rows of a source, and a model of its training months."""
     source = open_source(spec)
-    split, names = plan_split(source.months), feature_set("payment")
+    split, names = plan_split(source.months), TLC.feature_set("payment")
     parts = [
-        featurize(clean(conform(read_partition(partition), partition))[0])
+        featurize(clean(conform(read_partition(partition), partition, TLC), TLC)[0], TLC)
         for partition in source.partitions(500_000)
     ]
-    counts = [preprocess.count_values(part, names, split, "all") for part in parts]
-    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all")
+    counts = [preprocess.count_values(part, names, split, "all", TLC) for part in parts]
+    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all", TLC)
     matrix = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
-    train = pd.concat([split_names(part, split, "all") for part in parts], ignore_index=True) == "train"
+    train = pd.concat([split_names(part, split, "all", TLC) for part in parts], ignore_index=True) == "train"
     label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[train].to_numpy()
     training_matrix = build_matrix([(matrix[train], None)], encoding.bin_counts, threads=2)
     params = xgboost_params({"max_depth": 6, "eta": 0.1}, encoding.max_bin, float(label.mean()))

@@ -19,11 +19,11 @@ from pydantic_settings import (
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.redact import first_line, mask_credentials, suggest_name
+from toytip.datasets.words import Segment
 from toytip.errors import ConfigError
 
 Env = Literal["dev", "prod"]
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
-Segment = Literal["all", "card"]
 Taxi = Literal["yellow", "green"]
 GateMode = Literal["on", "dry-run", "off"]
 StartMethod = Literal["forkserver", "spawn"]

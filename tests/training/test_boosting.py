@@ -6,6 +6,7 @@ import pytest
 
 from tests.training.data import NAMES
 from toytip.core.splits import split_names
+from toytip.datasets.tlc.dataset import TLC
 from toytip.stages.preprocess import similarity_order
 from toytip.training.boosting import (
     GRADIENT_STEP,
@@ -24,8 +25,8 @@ from toytip.training.estimator import Preprocess
 
 def test_early_stopping_resumes_from_a_checkpoint(features, split):
     """A checkpoint has the best round so far, and its loss."""
-    preprocess = Preprocess(NAMES, split).fit(features)
-    names, counts = split_names(features, split, "all"), preprocess.encoding_.bin_counts
+    preprocess = Preprocess(NAMES, split, dataset=TLC).fit(features)
+    names, counts = split_names(features, split, "all", TLC), preprocess.encoding_.bin_counts
     rows = features[names == "train"].head(300)
     train, validation = (
         build_matrix([(preprocess.transform(part), part["high_tip"].to_numpy("float32"))], counts, 1)
@@ -87,8 +88,8 @@ def test_a_matrix_in_the_local_directory_gives_the_same_trees_and_scores(
     page_rows, features, split, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("toytip.training.boosting.MIN_PAGE_ROWS", page_rows)
-    preprocess = Preprocess(NAMES, split).fit(features)
-    rows = features[split_names(features, split, "all") == "train"]
+    preprocess = Preprocess(NAMES, split, dataset=TLC).fit(features)
+    rows = features[split_names(features, split, "all", TLC) == "train"]
     label, counts = rows["high_tip"].to_numpy(), preprocess.encoding_.bin_counts
     parts = [(preprocess.transform(part), None) for part in (rows[:100], rows[100:100], rows[100:])]
     params = xgboost_params({"max_depth": 4, "eta": 0.3}, max(counts), float(label.mean()))
@@ -102,8 +103,8 @@ def test_a_matrix_in_the_local_directory_gives_the_same_trees_and_scores(
 
 
 def test_a_rank_without_rows_has_no_margins(features, split):
-    preprocess = Preprocess(NAMES, split).fit(features)
-    rows = features[split_names(features, split, "all") == "train"]
+    preprocess = Preprocess(NAMES, split, dataset=TLC).fit(features)
+    rows = features[split_names(features, split, "all", TLC) == "train"]
     label, counts = rows["high_tip"].to_numpy(), preprocess.encoding_.bin_counts
     params = xgboost_params({"max_depth": 2}, max(counts), float(label.mean()))
     matrix = build_matrix([(preprocess.transform(rows), None)], counts, 1)
@@ -113,7 +114,7 @@ def test_a_rank_without_rows_has_no_margins(features, split):
 
 
 def test_similar_rows_are_adjacent_and_no_row_is_lost(features, split):
-    preprocess = Preprocess(NAMES, split).fit(features)
+    preprocess = Preprocess(NAMES, split, dataset=TLC).fit(features)
     matrix = preprocess.transform(features)
     order = similarity_order(matrix, preprocess.encoding_)
     assert sorted(order) == list(range(len(matrix)))

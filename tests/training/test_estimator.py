@@ -17,6 +17,7 @@ from tests.training.data import NAMES
 from toytip.cluster.workers import HostResources, choose_ranks, workers_by_address
 from toytip.core.model import TrainedModel
 from toytip.core.splits import split_names
+from toytip.datasets.tlc.dataset import TLC
 from toytip.stages.infer import infer, predict_probabilities
 from toytip.stages.preprocess import encode
 from toytip.training import driver
@@ -31,7 +32,7 @@ def to_dask(frame, partitions):
 @pytest.fixture(scope="module")
 def pipeline(features, split, client):
     frame = to_dask(features, 4)
-    steps = make_pipeline(Preprocess(NAMES, split), TipClassifier(rounds=12, max_depth=4))
+    steps = make_pipeline(Preprocess(NAMES, split, dataset=TLC), TipClassifier(rounds=12, max_depth=4))
     return steps.fit(frame, frame["high_tip"])
 
 
@@ -63,7 +64,7 @@ def test_infer_and_the_pipeline_have_the_same_probabilities(pipeline, features):
     )
     scores = infer(features, encode(features, model.encoding), model)
     assert scores["probability"].tolist() == pipeline.predict_proba(features)[:, 1].tolist()
-    assert scores["split"].equals(split_names(features, model.encoding.split, "all"))
+    assert scores["split"].equals(split_names(features, model.encoding.split, "all", TLC))
 
 
 def test_parallel_post_fit_of_dask_ml_has_the_same_probabilities(pipeline, features):
@@ -111,8 +112,8 @@ def test_plain_xgboost_on_the_same_bins_is_not_better(pipeline, features, split)
 
 def test_early_stopping_keeps_the_best_round(layout, features, split, client):
     """All rows of the validation month can be on one rank."""
-    preprocess = Preprocess(NAMES, split).fit(features)
-    names = split_names(features, split, "all")
+    preprocess = Preprocess(NAMES, split, dataset=TLC).fit(features)
+    names = split_names(features, split, "all", TLC)
     train, validation = features[names == "train"].head(300), features[names == "validation"]
     x, y = to_dask(preprocess.transform(train), 2), to_dask(train[["high_tip"]], 2)["high_tip"]
     eval_set = (

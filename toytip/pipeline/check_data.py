@@ -8,10 +8,12 @@ from dataclasses import replace
 import pandas as pd
 
 from toytip.config import Settings
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.months import Month
 from toytip.core.partitions import input_files
 from toytip.core.splits import Split
-from toytip.core.tables import FEATURES_TABLE
+from toytip.core.tables import FEATURES
+from toytip.datasets.registry import dataset_of
 from toytip.errors import ConfigError, DataCheckError, StoreError
 from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
@@ -38,10 +40,11 @@ def check_data(
         require_trips(months, split, context.settings.segment)
     with context.progress.stage("check", len(months)) as stage:
         training = [month for month in months if split.covers(month, "train")]
-        features = tables[FEATURES_TABLE.name]
+        features = tables[FEATURES.name]
         accepted = accepted_months(context.store, str(features.config["taxi"]), source_checksums(features))
+        dataset = dataset_of(str(features.config["taxi"]))
         check = check_months(
-            {**(reference or {}), **months}, list(reference) if reference else training, accepted
+            {**(reference or {}), **months}, list(reference) if reference else training, accepted, dataset
         )
         check = replace(
             check, months=tuple(item for item in check.months if Month.parse(item.month) in months)
@@ -58,9 +61,9 @@ def require_trips(months: Mapping[Month, MonthSummary], split: Split, segment: s
         trips = sum(_count_trips(month, months[month], split, name, segment) for month in months)
         if not trips:
             days = f"{period.start[:10]} until {period.stop[:10]}"
-            card = "card " if segment == "card" else ""
+            words = "" if segment == ALL_ROWS else f"{segment} "
             raise DataCheckError(
-                f"cannot train: the {name} period ({days}) has no {card}trips after cleaning",
+                f"cannot train: the {name} period ({days}) has no {words}trips after cleaning",
                 hint="Check the source with `toytip source check`, or select other months with "
                 "--train-months, --validation-month and --test-months.",
             )
@@ -72,7 +75,7 @@ def _count_trips(month: Month, summary: MonthSummary, split: Split, name: str, s
     if period is None:
         return 0
     rows = summary.histograms
-    rows = rows[(rows["feature"] == "pickup_day") & (rows["is_card"] | (segment == "all"))]
+    rows = rows[(rows["feature"] == "pickup_day") & (rows["in_segment"] | (segment == ALL_ROWS))]
     days = pd.to_datetime(month.start) + pd.to_timedelta(rows["value"] - 1, unit="D")
     return int(rows["trips"][(days >= period.start) & (days < period.stop)].sum())
 
@@ -107,7 +110,7 @@ def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | N
             hint="Set --taxi.",
         )
     taxi_type, run = next(iter(matches.items()))
-    features = store.require_manifest(FEATURES_TABLE.name, run.tables[FEATURES_TABLE.name])
+    features = store.require_manifest(FEATURES.name, run.tables[FEATURES.name])
     return accept_month(store, taxi_type, Month.parse(text), reason, source_checksums(features)[text])
 
 

@@ -20,7 +20,7 @@ from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line
-from toytip.core.tlc import detect_taxi
+from toytip.datasets.registry import detect_kind
 from toytip.errors import ConfigError, ToytipError
 from toytip.models import scoring, trip_columns
 from toytip.models.scoring import Explanation, ScoredTrips
@@ -74,7 +74,7 @@ def select_model_for(
     first = next(batches, None)
     columns = first.table.column_names if first is not None else []
     if choice.taxi is None:
-        choice = replace(choice, taxi=detect_taxi(columns))
+        choice = replace(choice, taxi=detect_kind(columns))
     model = select_model(load_models(settings, choice), columns)
     return model, batches if first is None else chain([first], batches)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pv
 
-from toytip.core.tlc import FIELDS_BY_NAME, match_fields
+from toytip.datasets.tlc.fields import FIELDS_BY_NAME, match_fields
 from toytip.errors import SourceError
 
 SEPARATORS = (",", ";", "\t", "|")

@@ -14,16 +14,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from toytip.core.columns import ColumnValues
+from toytip.core.dataset.declarations import Field
+from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words
 from toytip.core.time_values import other_reading
-from toytip.core.tlc import (
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import (
     FIELDS,
     FIELDS_BY_NAME,
     TAXIS,
-    Field,
-    describe_repeated,
     detect_other_layout,
     detect_taxi,
     find_repeated_fields,
@@ -161,7 +162,11 @@ class _Findings:
     def add_missing(self, field: Field, cause: str) -> None:
         self.missing.append(field.name)
         if field.required:
-            fix = SCORE_WITHOUT_TIPS if field.name == "tip_amount" else f"Add the values of {field.name}."
+            fix = (
+                SCORE_WITHOUT_TIPS
+                if field.name in TLC.leaking_columns
+                else f"Add the values of {field.name}."
+            )
             self.add_problem(
                 f"column {field.name} {cause}", f"{fix} If the TLC published the file, download it again."
             )
@@ -176,7 +181,7 @@ class _Findings:
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
         if converted.conversion:
             self.notes.append(f"column {column} is converted {converted.conversion}")
-        for unreadable in find_unreadable(raw, {field.name: converted}).values():
+        for unreadable in find_unreadable(raw, {field.name: converted}, TLC).values():
             if unreadable.is_most:
                 self.add_problem(
                     unreadable.describe(), f"Convert {column} to {KIND_DESCRIPTIONS[field.kind]}."

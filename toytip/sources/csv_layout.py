@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from toytip.core.partitions import CsvLayout
-from toytip.core.tlc import match_fields
+from toytip.datasets.tlc.fields import match_fields
 from toytip.sources.csv_rows import AMOUNTS, iterate_blocks, open_text, parse_rows, read_header
 from toytip.sources.month_rows import CountedBlock, MonthCounts, count_numbers
 from toytip.sources.windows import pickup_months

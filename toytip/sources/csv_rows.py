@@ -15,7 +15,7 @@ import pyarrow.csv as pv
 
 from toytip.core.access import StorageOptions
 from toytip.core.partitions import CsvLayout, FileRows
-from toytip.core.tlc import FIELDS, match_fields
+from toytip.datasets.tlc.fields import FIELDS, match_fields
 from toytip.io.access import open_file
 from toytip.sources.formats import GZIP_MAGIC
 

@@ -10,7 +10,9 @@ import pandas as pd
 
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.core.tlc import match_fields
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import match_fields
+from toytip.datasets.tlc.rules import out_of_month
 from toytip.sources.reader import read_partition
 from toytip.sources.source import Source
 from toytip.stages import clean, conform
@@ -47,11 +49,11 @@ class _Counts:
 
     def add(self, part: SourcePartition) -> None:
         raw = read_partition(part)
-        names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri)
-        columns = conform.complete_columns(by_field, part)
-        self.rules.update(clean.rule_indices(columns).tolist())
-        self.out_of_month += int(np.count_nonzero(clean.out_of_month(columns)))
-        unreadable = conform.find_unreadable(raw, by_field)
+        names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri, TLC)
+        columns = conform.complete_columns(by_field, part, TLC)
+        self.rules.update(clean.rule_indices(columns, TLC).tolist())
+        self.out_of_month += int(np.count_nonzero(out_of_month.rejects(columns)))
+        unreadable = conform.find_unreadable(raw, by_field, TLC)
         for field, column in by_field.items():
             present = int(np.count_nonzero(pd.notna(column.array)))
             present += unreadable[field].count if field in unreadable else 0
@@ -79,7 +81,7 @@ def check_rows(source: Source, month: Month) -> RowCheck:
         unreadable[uri] = (*unreadable.get(uri, ()), of_file)
     rules = counts.rules
     return RowCheck(
-        rejects={reason: rules[index] for index, reason in enumerate(clean.REJECT_REASONS) if rules[index]},
+        rejects={reason: rules[index] for index, reason in enumerate(TLC.reject_reasons) if rules[index]},
         out_of_month=counts.out_of_month,
         null_shares={column: count / of_month.rows for column, count in counts.missing.items()},
         unreadable=unreadable,

@@ -20,6 +20,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import Split
 from toytip.stages import infer, preprocess
@@ -34,12 +35,14 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         names: tuple[str, ...],
         split: Split,
+        dataset: Dataset,
         segment: str = "all",
         rate_names: tuple[str, ...] = (),
     ) -> None:
         self.names = names
         self.rate_names = rate_names
         self.split = split
+        self.dataset = dataset
         self.segment = segment
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
@@ -47,14 +50,18 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises ConfigError if there are no training rows.
         """
-        args = (self.names, self.split, self.segment)
+        args = (self.names, self.split, self.segment, self.dataset)
         if isinstance(X, dd.DataFrame):
             tasks = [dask.delayed(preprocess.count_values)(part, *args) for part in X.to_delayed()]
             counts = dask.compute(tasks)[0]
         else:
             counts = [preprocess.count_values(X, *args)]
-        total = reduce(preprocess.ValueCounts.merge, counts, preprocess.ValueCounts.empty(self.names))
-        self.encoding_ = preprocess.fit_encoding(total, self.split, self.segment, self.rate_names)
+        total = reduce(
+            preprocess.ValueCounts.merge, counts, preprocess.ValueCounts.empty(self.names, self.dataset)
+        )
+        self.encoding_ = preprocess.fit_encoding(
+            total, self.split, self.segment, self.dataset, self.rate_names
+        )
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803

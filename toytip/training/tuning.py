@@ -94,7 +94,7 @@ def tuning_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tup
     pickup = sample["pickup_at"].dt
     bin_indices = preprocess.encode(sample.reset_index(drop=True), encoding).to_numpy()
     months = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
-    return bin_indices, sample["high_tip"].to_numpy(), months
+    return bin_indices, sample[encoding.dataset.label.name].to_numpy(), months
 
 
 def run_fold(

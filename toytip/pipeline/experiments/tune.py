@@ -16,15 +16,15 @@ from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.redact import first_line
 from toytip.core.splits import Split, overlaps, plan_split, split_names
+from toytip.core.tables import FEATURES
+from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest, package_versions
 from toytip.pipeline.fit_encoding import count_training_values, split_features
 from toytip.progress.tracker import StageProgress
-from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
 from toytip.stages.preprocess import fit_encoding
-from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest, digest
 from toytip.store.store import Store
 from toytip.training import tuning
@@ -199,7 +199,7 @@ def _training_matrix(
     if share < 1:
         context.progress.info(f"trials use about {max_rows:,} of {rows:,} rows (--max-rows)")
     _require_enough_memory(context, share * rows * len(encoding.feature_names))
-    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
+    frame = graph.read_version(context.store, encoding.dataset.table(FEATURES), features.version, files)
     with context.progress.stage("read", len(files)) as stage:
         samples = compute.map_partitions(
             context.client, frame, _sample_rows, encoding, share, context.settings.segment, stage=stage
@@ -222,19 +222,21 @@ def _require_enough_memory(context: RunContext, values: float) -> None:
 
 
 def _sample_rows(features: Any, encoding: Encoding, share: float, segment: str) -> Any:
-    inside = split_names(features, encoding.split, segment) != "other"
+    inside = split_names(features, encoding.split, segment, encoding.dataset) != "other"
     return tuning.tuning_rows(features[inside], encoding, share)
 
 
 def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: TimeFolds) -> Encoding:
     """Fit the encoding on the months before the first fold."""
     settings, (training, folds) = context.settings, time_folds
-    names = feature_set(settings.feature_set)
+    dataset = dataset_of(str(features.config["taxi"]))
+    names = dataset.feature_set(settings.feature_set)
     split = plan_split(time_folds.months, f"{training[0]}:{training[-1]}", "none", f"{folds[0]}:{folds[-1]}")
     files: list[DataFile] = [file for file in features.files if file.key.month in training]
-    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
-    counts = count_training_values(context, frame, files, names, split)
-    return fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
+    frame = graph.read_version(context.store, dataset.table(FEATURES), features.version, files)
+    counts = count_training_values(context, frame, files, names, split, dataset)
+    rate_names = dataset.target_rate_set(settings.feature_set)
+    return fit_encoding(counts, split, settings.segment, dataset, rate_names)
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:

@@ -10,16 +10,15 @@ not describe real passengers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from toytip.core.arrays import Int64Array
 from toytip.core.months import Month, parse_months
-from toytip.sources.synthetic_trips import draw_trips
-
-DriftKind = Literal["distance", "card", "skill"]
+from toytip.datasets.tlc.names import DriftKind
+from toytip.datasets.tlc.synthetic_trips import draw_trips
 
 SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
 
