@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,7 +93,7 @@ class Dataset:
     """Returns, given the pickup times, values for required fields that a model does not need."""
     source_column: Callable[[str, str], str]
     """Returns the name of a field in the source files of a kind."""
-    detect_kind: Callable[[Iterable[str]], str | None]
+    detect_kind: Callable[[Collection[str]], str | None]
     """Returns the kind of source files that columns show, or None if they do not show it."""
 
     def __post_init__(self) -> None:
