@@ -19,11 +19,12 @@ from sklearn.metrics import roc_auc_score
 
 from toytip.core.model import Encoding
 from toytip.core.parameters import BoosterParams
-from toytip.core.splits import CARD_PAYMENT_TYPE, Split, plan_split, split_names
+from toytip.core.splits import Split, plan_split, split_names
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition
-from toytip.stages import clean, conform, featurize, infer, preprocess, zone_rates
+from toytip.stages import clean, conform, featurize, infer, preprocess
 from toytip.stages.summarize import AIRPORT_ZONES
 
 SURCHARGES = (
@@ -62,8 +63,8 @@ def load_features(spec: str) -> tuple[pd.DataFrame, Split]:
     source = open_source(spec)
     parts = []
     for partition in source.partitions(10**9):
-        accepted, _ = clean.clean(conform.conform(read_partition(partition), partition))
-        parts.append(featurize.featurize(accepted))
+        accepted, _ = clean.clean(conform.conform(read_partition(partition), partition, TLC), TLC)
+        parts.append(featurize.featurize(accepted, TLC))
     frame = pd.concat(parts, ignore_index=True)
     surcharges = sum(frame[name].fillna(0).astype("float64") for name in SURCHARGES)
     frame["surcharge_ratio"] = (surcharges / frame["fare_amount"]).astype("float32")
@@ -77,14 +78,14 @@ def train_and_score(
 ) -> tuple[float, float]:
     """Train with a group of features. Return the test AUC on all trips and on card trips."""
     feature_set, segment = task
-    names = (*featurize.feature_set(feature_set), *group.columns)
-    value_counts = preprocess.count_values(frame, names, split, segment)
-    rate_names = zone_rates.zone_rates_for(feature_set) if group.zone_rates else ()
-    encoding = preprocess.fit_encoding(value_counts, split, segment, rate_names)
-    booster = _train(frame, encoding, split_names(frame, split, segment))
-    rows = frame[split_names(frame, split, "all") == "test"].reset_index(drop=True)
+    names = (*TLC.feature_set(feature_set), *group.columns)
+    value_counts = preprocess.count_values(frame, names, split, segment, TLC)
+    rate_names = TLC.target_rate_set(feature_set) if group.zone_rates else ()
+    encoding = preprocess.fit_encoding(value_counts, split, segment, TLC, rate_names)
+    booster = _train(frame, encoding, split_names(frame, split, segment, TLC))
+    rows = frame[split_names(frame, split, "all", TLC) == "test"].reset_index(drop=True)
     probability = infer.predict_probabilities(preprocess.encode(rows, encoding), booster)
-    card = (rows["payment_type"] == CARD_PAYMENT_TYPE).to_numpy()
+    card = TLC.segment_mask(rows)
     label = rows["high_tip"].to_numpy()
     return roc_auc_score(label, probability), roc_auc_score(label[card], probability[card])
 

@@ -47,9 +47,10 @@ from benchmarks.data_windows import (
 )
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 from toytip.monitoring.data_check import DataCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
-from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 from toytip.stages import clean, conform, featurize, profile
 
 BASES = ("synthetic", "green-2023")
@@ -68,8 +69,8 @@ REAL_YEARS = ("green-2023", "yellow-sample-2019", "yellow-sample-2020")
 def summarize(raw: pa.Table, month: Month) -> MonthSummary:
     """Return the summary of a raw month, through the stages of a run."""
     partition = SourcePartition(taxi="yellow", month=month, uri="raw", start=0, stop=len(raw), number=0)
-    trips, rejects = clean.clean(conform.conform(raw, partition))
-    histograms = profile.profile(featurize.featurize(trips))
+    trips, rejects = clean.clean(conform.conform(raw, partition, TLC), TLC)
+    histograms = profile.profile(featurize.featurize(trips, TLC), TLC)
     return MonthSummary(histograms=histograms, rows=len(raw), rejects=clean.count_reasons(rejects))
 
 
@@ -98,7 +99,7 @@ def summarize_year(year: Year) -> dict[Month, MonthSummary]:
 def check_year(summaries: Mapping[Month, MonthSummary]) -> DataCheck:
     """Check the training months of a year or of several years: all months except the last two."""
     training = sorted(summaries)[:-NON_TRAINING_MONTHS]
-    return check_months({month: summaries[month] for month in training}, training, {})
+    return check_months({month: summaries[month] for month in training}, training, {}, TLC)
 
 
 def inject_fault(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from toytip.core.months import Month
+from toytip.datasets.tlc.dataset import TLC
 from toytip.monitoring.data_check import DataCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
 
@@ -62,7 +63,7 @@ def check_new_month(
     summaries: Mapping[Month, MonthSummary], training: Sequence[Month], month: Month
 ) -> DataCheck:
     """Check a month with the training months of a model, as `toytip run --model` does."""
-    return check_months({name: summaries[name] for name in (*training, month)}, training, {})
+    return check_months({name: summaries[name] for name in (*training, month)}, training, {}, TLC)
 
 
 def check_windows(summaries: Mapping[Month, MonthSummary], windows: Iterable[Window]) -> WindowResult:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from toytip.cluster import available_cores
 from toytip.core.months import Month
+from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 from toytip.sources.files import write_month_file
-from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
 
 def write_year(folder: Path, rows_per_month: int, seed: int) -> None:

@@ -22,13 +22,14 @@ from benchmarks.arguments import positive_int
 from toytip.core.columns import LABEL_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import plan_split, split_names
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition
 from toytip.stages import preprocess
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
-from toytip.stages.featurize import feature_set, featurize
+from toytip.stages.featurize import featurize
 from toytip.stages.infer import predict_probabilities
 from toytip.training.boosting import model_bytes
 from toytip.training.local import train_in_process
@@ -88,15 +89,15 @@ def _scoring_ways(
 def _prepare(spec: str, rounds: int) -> tuple[pd.DataFrame, bytes]:
     """Return the bin indexes of all rows of a source, and a model of its training months."""
     source = open_source(spec)
-    split, names = plan_split(source.months), feature_set("payment")
+    split, names = plan_split(source.months), TLC.feature_set("payment")
     parts = [
-        featurize(clean(conform(read_partition(partition), partition))[0])
+        featurize(clean(conform(read_partition(partition), partition, TLC), TLC)[0], TLC)
         for partition in source.partitions(500_000)
     ]
-    counts = [preprocess.count_values(part, names, split, "all") for part in parts]
-    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all")
+    counts = [preprocess.count_values(part, names, split, "all", TLC) for part in parts]
+    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all", TLC)
     matrix = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
-    train = pd.concat([split_names(part, split, "all") for part in parts], ignore_index=True) == "train"
+    train = pd.concat([split_names(part, split, "all", TLC) for part in parts], ignore_index=True) == "train"
     label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[train].to_numpy()
     rows = matrix[train].assign(**{LABEL_COLUMN: label})
     spec = TrainingSpec(params=BoosterParams(rounds=rounds), bin_counts=encoding.bin_counts)

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.redact import first_line, mask_credentials
+from toytip.datasets.words import Segment
 from toytip.errors import ConfigError
 from toytip.settings_files import (
     CONSTRAINTS_PATTERN,
@@ -28,7 +29,6 @@ from toytip.settings_files import (
 
 Env = Literal["dev", "prod"]
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
-Segment = Literal["all", "card"]
 Taxi = Literal["yellow", "green"]
 GateMode = Literal["on", "dry-run", "off"]
 StartMethod = Literal["forkserver", "spawn"]

@@ -22,6 +22,7 @@ from toytip.cli import results
 from toytip.config import Settings
 from toytip.core.jsonable import FLATTEN
 from toytip.core.months import Month
+from toytip.datasets.tlc.synthetic import SyntheticReport
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.judgment import Judgment
 from toytip.models.card import CardOfModel, ModelComparison
@@ -33,7 +34,6 @@ from toytip.pipeline.result import RunResult, StageResult
 from toytip.serving.batch import ScoreReport
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
-from toytip.sources.synthetic import SyntheticReport
 from toytip.store.acceptances import Acceptance
 from toytip.store.compare import VersionDiff
 from toytip.store.lineage import LineageNode

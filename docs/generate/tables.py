@@ -6,18 +6,19 @@ import inspect
 
 from docs.generate.markdown import code, page, table
 from toytip.core import glossary
+from toytip.core.dataset.declarations import AVAILABILITY_TIMES
 from toytip.core.schema import Column, Table
-from toytip.core.tlc import FIELDS
-from toytip.stages import catalog, clean, featurize, zone_rates
+from toytip.core.tables import TABLES
+from toytip.datasets.tlc.dataset import TLC
 
-TABLES = tuple(catalog.READABLE_TABLES.values())
+READABLE_TABLES = tuple(TLC.table(each) for each in TABLES if not each.is_artifact)
 # Arrow uses other names for these two types.
 ARROW = {"float": "float32", "double": "float64"}
 
 
 def _availability(name: str) -> str:
-    features = {item.name: item.available_at for item in featurize.FEATURES}
-    return features.get(name) or glossary.COLUMN_DOCS[name].available_at
+    docs = {**glossary.COLUMN_DOCS, **TLC.column_docs}
+    return TLC.feature_availability.get(name) or docs[name].available_at
 
 
 def _kinds(column: Column) -> str:
@@ -29,7 +30,7 @@ def of_table(found: Table) -> str:
     """Return the section of a table."""
     rows = []
     for column in found.columns:
-        meaning = glossary.column_doc(found.name, column.name)
+        meaning = glossary.column_doc(found.name, column.name, TLC.column_docs)
         availability = (
             "" if (found.name, column.name) in glossary.TABLE_COLUMN_DOCS else _availability(column.name)
         )
@@ -40,13 +41,11 @@ def of_table(found: Table) -> str:
 
 
 def _sets() -> str:
-    known = [(item.name, item.available_at) for item in featurize.FEATURES]
-    known += [(rate.name, rate.available_at) for rate in zone_rates.ZONE_RATES]
-    order = list(featurize.AVAILABILITY_TIMES)
+    order = list(AVAILABILITY_TIMES)
     rows = []
-    for name, availability in known:
+    for name, availability in TLC.feature_availability.items():
         inside = [
-            name in featurize.SEED_FEATURES,
+            name in TLC.feature_sets["seed"],
             *(order.index(availability) <= order.index(each) for each in order),
         ]
         rows.append([code(name), availability, *("yes" if is_in_set else "" for is_in_set in inside)])
@@ -60,7 +59,7 @@ def _source() -> str:
             ", ".join(map(code, field.aliases)) or "same name",
             "yes" if field.required else "no (only in some years, or for one taxi type)",
         ]
-        for field in FIELDS
+        for field in TLC.fields
     ]
     return table(("Column of `trips`", "Other names in files", "Required"), rows)
 
@@ -83,7 +82,7 @@ def tables_page() -> str:
             ("Column", "Meaning"),
             ([code(name), doc.text] for name, doc in glossary.PATH_COLUMN_DOCS.items()),
         ),
-        *map(of_table, TABLES),
+        *map(of_table, READABLE_TABLES),
         "## Feature sets",
         "`--feature-set` selects the features of a model. The target encoding of zones is not a column of `features`, because "
         "the encoding depends on the training months. toytip computes the encoding during training ([evaluation](../explanation/evaluation.md#feature-sets)).",
@@ -92,7 +91,7 @@ def tables_page() -> str:
         "toytip checks the conditions in the order of this table. The first condition that a trip meets is the reason for its rejection.",
         table(
             ("Reason", "Condition"),
-            ([code(rule.__name__), inspect.getdoc(rule) or ""] for rule in clean.RULES),
+            ([code(rule.name), inspect.cleandoc(rule.text)] for rule in TLC.rules),
         ),
         "## Source columns",
         "toytip ignores upper case, spaces and underscores in the column names of files.",

@@ -23,8 +23,9 @@ from toytip.api.settings import resolve_call_settings
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import month_file_name
 from toytip.engine import read_table
-from toytip.sources.synthetic import month_file_name
 from toytip.store import refs, release
 
 pytestmark = pytest.mark.cluster
@@ -343,7 +344,7 @@ def test_a_version_without_files_is_an_empty_frame(store):
     from dataclasses import replace
 
     manifest = replace(store.manifest("v1"), files=())
-    frame = read_table.read_table(store._versions, manifest)
+    frame = read_table.read_table(store._versions, manifest, TLC)
     assert len(frame) == 0
     assert frame.dtypes.equals(store.predictions("v1").dtypes)
 
@@ -467,7 +468,7 @@ def test_monitoring_equals_the_output_of_the_command(store):
     assert (monitoring.model, monitoring.version) == ("v1", None)
     performance = monitoring.performance
     assert performance.index.tolist() == ["reference", "2020-04"]
-    parts = ["f1_by_card_share", "f1_by_tip_share", "f1_by_model"]
+    parts = ["f1_by_segment_share", "f1_by_tip_share", "f1_by_model"]
     assert performance[parts].sum(axis=1).tolist() == pytest.approx(performance["f1_change"].tolist())
     assert monitoring.days.index.is_monotonic_increasing
     assert monitoring.days.loc["2020-04-30", "rolling_rows"] > monitoring.days.loc["2020-04-30", "rows"]

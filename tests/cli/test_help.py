@@ -19,7 +19,7 @@ from toytip import config
 from toytip.cli import app, options
 from toytip.cli.app import RootGroup
 from toytip.config import Settings
-from toytip.core import tlc
+from toytip.datasets.words import KINDS
 
 COMMANDS = dict(commands())
 NAMES = [
@@ -171,9 +171,9 @@ def test_every_option_of_a_setting_has_its_choices_and_limits():
 
 
 def test_choices_equal_the_values_in_the_code():
-    from toytip.stages.featurize import AVAILABILITY_TIMES
+    from toytip.core.dataset.declarations import AVAILABILITY_TIMES
 
-    assert get_args(config.Taxi) == tlc.TAXIS
+    assert get_args(config.Taxi) == KINDS
     assert get_args(config.FeatureSet) == ("seed", *AVAILABILITY_TIMES)
 
 

@@ -30,11 +30,11 @@ def scored(skill, days=DAYS, seed=0):
     noise = np.random.default_rng(1).normal(0, 0.2, label.shape)
     probability = np.clip(0.5 + skill * (label - 0.5) + noise, 0.01, 0.99)
     tallies = {
-        TallyKey("test", True, "model", "day", day): tally_of_trips(probability[i], label[i])
+        TallyKey("test", "card", "model", "day", day): tally_of_trips(probability[i], label[i])
         for i, day in enumerate(days)
     }
     total = tally_of_trips(probability.ravel(), label.ravel(), bins=PROBABILITY_BINS)
-    return tallies | {TallyKey("test", True, "model"): total}
+    return tallies | {TallyKey("test", "card", "model"): total}
 
 
 def test_a_change_has_an_interval_that_contains_it():

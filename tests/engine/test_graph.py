@@ -15,14 +15,14 @@ from toytip.cluster.workers import TaskCapacity
 from toytip.core.model import Encoding, FeatureEncoding, TrainedModel
 from toytip.core.months import Month
 from toytip.core.splits import Split, TimeRange
-from toytip.core.tables import REJECTS
+from toytip.core.tables import FEATURES, REJECTS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine import compute, graph
 from toytip.engine.locality import LocalityQueue
 from toytip.errors import SourceError
 from toytip.pipeline.fingerprints import plan_file_of_partition
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import open_source
-from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
 from toytip.store.store import Store
 
 SPLIT = Split(
@@ -40,8 +40,8 @@ def partitions(tmp_path):
 def build_graph(partitions, tmp_path):
     def build():
         store = Store(str(tmp_path / "store"), "dev")
-        trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
-        frames = {FEATURES_SCHEMA: graph.build_features(trips), REJECTS: rejects}
+        trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions, TLC), TLC)
+        frames = {TLC.table(FEATURES): graph.build_features(trips, TLC), TLC.table(REJECTS): rejects}
         records = [
             dict.fromkeys(
                 ("features", "rejects"),
@@ -64,16 +64,17 @@ def test_building_the_graph_computes_nothing(build_graph, partitions):
         segment="all",
         rows=2,
         positives=1,
+        dataset=TLC,
     )
     with dask.config.set(scheduler=fail):
         build_graph().optimize()
-        features = graph.build_features(graph.clean_trips(graph.read_raw_trips(partitions))[0])
+        features = graph.build_features(graph.clean_trips(graph.read_raw_trips(partitions, TLC), TLC)[0], TLC)
         graph.encode_split(features, encoding, "train").optimize()
         model = TrainedModel(version="v1", booster=b"", encoding=encoding, rounds=1)
-        predictions = graph.apply_threshold(graph.score_features(features, model), 0.5)
+        predictions = graph.apply_threshold(graph.score_features(features, model), 0.5, TLC)
         inputs = graph.SummaryInputs(features, graph.Summarizer(encoding))
         graph.summarize_partitions(predictions, inputs).optimize()
-        graph.count_partitions(features, feature_set("payment"), SPLIT, "all").optimize()
+        graph.count_partitions(features, TLC.feature_set("payment"), SPLIT, "all", TLC).optimize()
 
 
 def test_a_partition_is_one_task_from_the_source_to_the_written_files(build_graph, partitions):

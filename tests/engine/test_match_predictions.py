@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scored_trips import SPLIT, scored_trips
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.match_predictions import JudgedFeatures, MatchCounts, match_trips, sum_counts
 from toytip.engine.prediction_files import PredictionRows
 
 _, FEATURES = scored_trips(400)
-JUDGED = JudgedFeatures(store=None, manifest=None, split=SPLIT, segment="card")
+JUDGED = JudgedFeatures(store=None, manifest=None, dataset=TLC, split=SPLIT, segment="card")
 IS_TEST = (FEATURES["pickup_at"] >= SPLIT.test.start).to_numpy()
 IS_VALIDATION = (FEATURES["pickup_at"] >= SPLIT.validation.start).to_numpy() & ~IS_TEST
 IS_CARD = (FEATURES["payment_type"] == 1).to_numpy()

@@ -6,7 +6,9 @@ from pydantic import TypeAdapter
 from sklearn import metrics as sklearn_metrics
 
 from tests.support.scored_trips import ENCODING, scored_trips, tallies_of
+from toytip.core.columns import columns_of
 from toytip.core.jsonable import to_json
+from toytip.datasets.tlc.dataset import TLC
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS, FittedBaselines
 from toytip.evaluation.report import EvaluationSummary, summarize_report
@@ -17,7 +19,7 @@ BASELINES = FittedBaselines(rate=0.4, hour_zone_threshold=0.5)
 
 def test_metrics_are_compared_with_baselines():
     scores, features = scored_trips()
-    report = evaluation_report(tallies_of(scores, features), BASELINES)["test"]["all"]
+    report = evaluation_report(tallies_of(scores, features), BASELINES, TLC)["test"]["all"]
     rows = scores[scores["split"] == "test"]
     label = rows["high_tip"]
     names = ("always_positive", "constant_probability", "hour_zone_mean")
@@ -26,8 +28,7 @@ def test_metrics_are_compared_with_baselines():
     assert always_positive.f1 == pytest.approx(sklearn_metrics.f1_score(label, np.ones(len(label), bool)))
     assert constant.log_loss == pytest.approx(sklearn_metrics.log_loss(label, constant_rate))
     assert constant.brier == pytest.approx(sklearn_metrics.brier_score_loss(label, constant_rate))
-    hours, zones = (features[name].to_numpy() for name in ("pickup_hour", "PULocationID"))
-    rates = ENCODING.hour_zone_rate(hours, zones)[rows.index]
+    rates = ENCODING.baseline_rate(columns_of(features))[rows.index]
     assert hour_zone.auc == pytest.approx(sklearn_metrics.roc_auc_score(label, rates), abs=1e-3)
     assert hour_zone.log_loss == pytest.approx(sklearn_metrics.log_loss(label, rates.astype(float)), abs=1e-6)
     assert report.improvement["constant_probability"].log_loss == pytest.approx(
@@ -37,7 +38,7 @@ def test_metrics_are_compared_with_baselines():
 
 
 def test_worst_slices_have_enough_trips_of_both_classes():
-    report = evaluation_report(tallies_of(*scored_trips()), BASELINES)["test"]["all"]
+    report = evaluation_report(tallies_of(*scored_trips()), BASELINES, TLC)["test"]["all"]
     assert all(item.rows >= MIN_SLICE_TRIPS for item in report.slices)
     aucs = [item.auc for item in report.worst_slices]
     assert aucs == sorted(aucs)
@@ -51,7 +52,7 @@ def test_slices_have_words_and_the_card_segment_is_not_among_the_worst():
     scores, features = scored_trips()
     card = features["payment_type"] == 1
     scores["probability"] = scores["probability"].where(~card, 1 - scores["probability"])
-    report = evaluation_report(tallies_of(scores, features), BASELINES)["test"]
+    report = evaluation_report(tallies_of(scores, features), BASELINES, TLC)["test"]
     by_label = {item.label: item for item in report["all"].slices}
     assert {"card", "cash", "Monday", "2-5 miles"} <= set(by_label)
     assert (by_label["card"].slice, by_label["card"].value) == ("payment_type", "1")
@@ -67,12 +68,12 @@ def test_split_without_positives_has_no_auc():
     values = metrics_by_split(tallies)["test"]
     assert values.auc is values.pr_auc is values.recall is None
     assert values.prevalence == 0
-    assert evaluation_report(tallies, FittedBaselines(rate=0.4))["test"]["all"].worst_slices == ()
+    assert evaluation_report(tallies, FittedBaselines(rate=0.4), TLC)["test"]["all"].worst_slices == ()
 
 
 def test_summary_survives_the_round_trip_through_json():
     tallies = tallies_of(*scored_trips(20_000))
-    summary = summarize_report(evaluation_report(tallies, BASELINES))
+    summary = summarize_report(evaluation_report(tallies, BASELINES, TLC))
     assert summary["test"]["all"].intervals["auc"] is not None
     assert summary["test"]["all"].worst_slices
     assert TypeAdapter(EvaluationSummary).validate_python(to_json(summary)) == summary

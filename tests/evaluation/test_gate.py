@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.scored_trips import ENCODING, SPLIT, scored_trips, tallies_of
+from toytip.datasets.tlc.dataset import TLC
 from toytip.evaluation.gate import evaluate_gate
 from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.tally import combine_tallies
@@ -44,7 +45,7 @@ def check(trips, challenger, champion=None):
     tallies = tallies_with(trips, challenger, threshold=0.3)
     if champion is not None:
         tallies = combine_tallies(tallies, tallies_with(trips, champion, "champion"))
-    return evaluate_gate(tallies, BASELINES, "all")
+    return evaluate_gate(tallies, BASELINES, "all", TLC)
 
 
 def failed(gate):
@@ -123,6 +124,6 @@ def test_miscalibrated_probabilities_are_rejected_despite_their_ranking(trips):
 def test_model_without_test_rows_is_rejected(trips):
     scores, features = trips
     encoding = replace(ENCODING, split=replace(SPLIT, test=SPLIT.train))
-    tallies = summarize_predictions(postprocess(scores, 0.5), features, encoding)
-    gate = evaluate_gate(tallies, BASELINES, "all")
+    tallies = summarize_predictions(postprocess(scores, 0.5, TLC), features, encoding)
+    gate = evaluate_gate(tallies, BASELINES, "all", TLC)
     assert gate.rejection_reasons == ("the test months have no trips in segment all",)

@@ -56,7 +56,7 @@ def test_noise_makes_predictions_worse(spread, conclusion):
 def test_the_champion_is_compared_by_segment():
     scores, features = scored_trips(20_000)
     champion = tallies_of(with_noise(scores, 0.5), features, predictor="champion")
-    differences = differences_to(tallies_of(scores, features) | champion, "champion")
+    differences = differences_to(tallies_of(scores, features) | champion, "champion", ("all", "card"))
     assert list(differences) == ["all", "card"]
     for metrics in differences.values():
         assert list(metrics) == ["auc", "log_loss", "brier", "f1"]
@@ -71,7 +71,7 @@ def test_a_few_days_have_no_conclusion():
         for key, tally in tallies_of(scores, features).items()
         if key.slice != "day" or key.value < "2023-01-24"
     }
-    assert TallyKey("test", True) in tallies
+    assert TallyKey("test", "card") in tallies
     days = ScoredDays.of(tallies, "all")
     difference = days.differences(days)["auc"]
     assert (difference.interval, difference.conclusion) == (None, "not_distinguishable")

@@ -11,6 +11,7 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
 from tests.support.scored_trips import SPLIT, scored_trips, tallies_of
+from toytip.datasets.tlc.dataset import TLC
 from toytip.evaluation import metrics
 from toytip.evaluation.breakdown import metrics_by_split
 from toytip.evaluation.tally import combine_tallies, tally_of
@@ -41,7 +42,7 @@ def expected_metrics(rows):
 @given(st.lists(st.integers(0, 3_000), max_size=3), st.integers(0, 9))
 def test_metrics_equal_those_of_scikit_learn_for_any_partitions(cuts, seed):
     scores, features = scored_trips(3_000, seed)
-    predictions = postprocess(scores, 0.5)
+    predictions = postprocess(scores, 0.5, TLC)
     edges = [0, *sorted(cuts), 3_000]
     tallies = {}
     for start, stop in pairwise(edges):
@@ -89,7 +90,7 @@ def test_calibration_equals_that_of_scikit_learn():
 def test_confusion_and_threshold_curve():
     scores, features = scored_trips()
     tally = tally_of(tallies_of(scores, features, 0.3), "test", "all")
-    predictions = postprocess(scores, 0.3)
+    predictions = postprocess(scores, 0.3, TLC)
     rows = predictions[predictions["split"] == "test"]
     assert list(asdict(metrics.confusion_counts(tally)).values()) == [
         ((rows["prediction"] == prediction) & (rows["high_tip"] == label)).sum()
@@ -114,7 +115,7 @@ def test_feature_that_reveals_the_tip_has_a_high_auc():
         "payment": features["payment_type"],
     }
     frame = features.assign(**columns)
-    counts = preprocess.count_values(frame, tuple(columns), SPLIT, "all")
+    counts = preprocess.count_values(frame, tuple(columns), SPLIT, "all", TLC)
     aucs = {
         name: metrics.single_feature_auc(by_value, positives, counts.rows, counts.positives)
         for name, (_, by_value, positives) in counts.by_value.items()

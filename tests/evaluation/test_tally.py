@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.support.scored_trips import ENCODING, scored_trips, tallies_of
-from toytip.core.tlc import ZONE_ID_COUNT
+from toytip.core.columns import columns_of
+from toytip.datasets.tlc.fields import ZONE_ID_COUNT
 from toytip.evaluation.tally import Tally, slice_tallies, tally_of
 
 
@@ -64,5 +65,5 @@ def test_certain_predictions_have_a_finite_loss():
     scores, features = scored_trips(10)
     tallies = tallies_of(scores.assign(probability=np.float32(1), high_tip=False), features)
     assert all(isinstance(tally, Tally) and 0 < tally.log_loss < 2**45 for tally in tallies.values())
-    without_rates = replace(ENCODING, hour_zone_rates=())
-    assert without_rates.hour_zone_rate(np.zeros(2), np.zeros(2)).tolist() == pytest.approx([0.4, 0.4])
+    without_rates = replace(ENCODING, baseline_rates=())
+    assert without_rates.baseline_rate(columns_of(features.iloc[:2])).tolist() == pytest.approx([0.4, 0.4])

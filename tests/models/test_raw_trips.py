@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.models import raw_month, train_model
 from toytip.api.model import Model
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import SchemaError
 from toytip.models import raw_trips
 from toytip.stages import conform
@@ -199,7 +200,7 @@ def test_far_times_of_pandas_are_no_plausible_times(unit, zone):
     )
     frame = TRIPS.assign(lpep_dropoff_datetime=pd.Series(far, TRIPS.index).dt.tz_localize(zone))
     for trips in (frame, frame.to_dict("records"), frame.astype(object), pa.Table.from_pandas(frame)):
-        times = conform.conform_columns(raw_trips.to_table(trips), "f")["dropoff_at"]
+        times = conform.conform_columns(raw_trips.to_table(trips), "f", TLC)["dropoff_at"]
         assert pd.isna(times[0]) or times[0].astype("datetime64[Y]") == np.datetime64("9999")
         assert times[1].astype("datetime64[Y]") == np.datetime64("2023")
 
@@ -208,7 +209,7 @@ def test_times_of_different_zones_are_not_mixed_up():
     """Arrow would drop the zone of all but the first value."""
     aware = dt.datetime(2023, 3, 1, 8, tzinfo=dt.UTC)
     naive = aware.replace(tzinfo=None)
-    alone = conform.conform_columns(raw_trips.trips_to_table([{"pickup_at": aware}]), "f")["pickup_at"]
+    alone = conform.conform_columns(raw_trips.trips_to_table([{"pickup_at": aware}]), "f", TLC)["pickup_at"]
     mixed = raw_trips.trips_to_table([{"pickup_at": naive}, {"pickup_at": aware}])
-    converted = conform.conform_columns(mixed, "f")["pickup_at"]
+    converted = conform.conform_columns(mixed, "f", TLC)["pickup_at"]
     assert converted.tolist() == [naive, alone.tolist()[0]]

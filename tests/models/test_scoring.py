@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.models import train_model
 from tests.support.trips import SCORING_TRIP
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import SchemaError
 from toytip.models import raw_trips, scoring, trip_columns
 from toytip.stages import conform
-from toytip.stages.clean import REQUIRED_TRIP_COLUMNS
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_fields_that_the_model_does_not_need_can_be_missing(scoring_model):
     small = replace(scoring_model, encoding=replace(encoding, features=pickup_hour))
     assert trip_columns.required_fields(small) == ("pickup_at",)
     trips = raw_trips.trips_to_table([{"tpep_pickup_datetime": "2023-01-10T08:00:00"}])
-    columns = conform.conform_columns(trips, "trips")
+    columns = conform.conform_columns(trips, "trips", TLC)
     assert scoring._complete_trips(small, columns)["fare_amount"].tolist() == [1.0]
-    assert set(trip_columns.required_fields(scoring_model)) == set(REQUIRED_TRIP_COLUMNS) - {"tip_amount"}
+    assert set(trip_columns.required_fields(scoring_model)) == set(TLC.required_columns) - {"tip_amount"}
     with pytest.raises(SchemaError, match=r"tpep_dropoff_datetime, VendorID, .* are missing, and the model"):
         scoring.score_trips(scoring_model, trips)
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.monitored_year import ROWS, YEAR, score_month, train_model
-from toytip.sources.synthetic import SyntheticSpec
-from toytip.stages import featurize
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import SyntheticSpec
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def spec():
 
 @pytest.fixture(scope="session")
 def model(spec):
-    return train_model(spec, featurize.feature_set("payment"))
+    return train_model(spec, TLC.feature_set("payment"))
 
 
 @pytest.fixture(scope="session")

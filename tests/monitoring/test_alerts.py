@@ -52,9 +52,17 @@ def test_an_alert_has_the_keys_of_its_measurement():
 @pytest.mark.parametrize(
     ("current", "reference", "effects"),
     [
-        ({"card": 0.5, "high_tips_by_card": 0.7}, {"card": 0.8, "high_tips_by_card": 0.7}, [0.3, 0.0]),
-        ({"card": 0.5, "high_tips_by_card": 0.7}, {"card": 0.0}, [0.5]),  # no card trips in the reference
-        ({"card": 0.0}, {"card": 0.8, "high_tips_by_card": 0.7}, [0.8]),
+        (
+            {"segment": 0.5, "segment_prevalence": 0.7},
+            {"segment": 0.8, "segment_prevalence": 0.7},
+            [0.3, 0.0],
+        ),
+        (
+            {"segment": 0.5, "segment_prevalence": 0.7},
+            {"segment": 0.0},
+            [0.5],
+        ),  # no card trips in the reference
+        ({"segment": 0.0}, {"segment": 0.8, "segment_prevalence": 0.7}, [0.8]),
     ],
 )
 def test_shares_are_compared_if_both_sides_have_them(current, reference, effects):

@@ -9,16 +9,16 @@ from scipy import stats
 
 from tests.support.monitored_year import LEARNING_MONTHS, LONG_YEAR, ROWS, YEAR, MonthInputs, monitor_year
 from tests.support.monitored_year import score_month as score
+from toytip.datasets.tlc.synthetic import SyntheticSpec
 from toytip.evaluation.tally import (
     combine_tallies,
-    daily_tallies_by_payment,
+    daily_tallies_by_segment,
     tallies_from_parquet,
     tallies_to_parquet,
 )
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.report.facts import Facts
 from toytip.report.sections.drift import drift_section
-from toytip.sources.synthetic import SyntheticSpec
 from toytip.stages import profile
 
 
@@ -81,8 +81,8 @@ def test_a_changed_card_share_is_named_and_not_attributed_to_the_model(model, ye
         "2 alerts in 2021-12, but no alert for worse model performance. If F1 falls together with F1"
     )
     last = report.performance_by_month[-1]
-    assert last.card_share / report.reference_performance.card_share == pytest.approx(0.7, abs=0.02)
-    assert last.prevalence_change.card_share < 10 * -abs(last.prevalence_change.tip_share)
+    assert last.segment_share / report.reference_performance.segment_share == pytest.approx(0.7, abs=0.02)
+    assert last.prevalence_change.segment_share < 10 * -abs(last.prevalence_change.tip_share)
 
 
 def test_a_worse_model_is_named_and_nothing_else(model, year, spec):
@@ -93,7 +93,7 @@ def test_a_worse_model_is_named_and_nothing_else(model, year, spec):
     assert ("model", "auc") in alerts
     last, reference = report.performance_by_month[-1], report.reference_performance
     assert last.metrics.prevalence == pytest.approx(reference.metrics.prevalence, abs=0.02)
-    assert last.card_auc == pytest.approx(0.5, abs=0.02)
+    assert last.segment_auc == pytest.approx(0.5, abs=0.02)
     # The estimate does not notice, because the trips are the same as before.
     assert last.estimated_metrics.auc - last.metrics.auc > 0.01
     caption, _, tables = read_section(report)
@@ -101,20 +101,20 @@ def test_a_worse_model_is_named_and_nothing_else(model, year, spec):
     assert "AUC of card trips" in caption
     header, *rows = tables["Performance by month"]
     cells = dict(zip(header, rows[-1], strict=True))
-    assert cells["AUC of card trips"] == f"{last.card_auc:.4f}"
+    assert cells["AUC of card trips"] == f"{last.segment_auc:.4f}"
     assert cells["estimated F1"] == f"{last.estimated_metrics.f1:.4f}"
     assert cells["change in log loss due to model"] == f"{last.log_loss_change.model:+.4f}"
     ((_, value, threshold, *months),) = [
         row for row in tables["Exceeded thresholds by month"] if row[0] == "AUC of card trips"
     ]
-    assert (value, threshold) == (f"{reference.card_auc:.4f}", "0.03")
+    assert (value, threshold) == (f"{reference.segment_auc:.4f}", "0.03")
     assert months[-1] == cells["AUC of card trips"]
 
 
 def test_months_without_labels_have_estimated_metrics(model, year):
     report = monitor_year(model, year, labels_until="2021-10").report
     last = report.performance_by_month[-1]
-    assert (last.month, last.metrics, last.f1_change, last.card_high_tip_share) == (
+    assert (last.month, last.metrics, last.f1_change, last.segment_prevalence) == (
         "2021-12",
         None,
         None,
@@ -161,7 +161,7 @@ def test_tallies_survive_parquet(year):
     content = tallies_to_parquet(tallies)
     assert tallies_from_parquet(content) == tallies
     assert tallies_to_parquet(dict(reversed(tallies.items()))) == content
-    days = daily_tallies_by_payment(tallies)
+    days = daily_tallies_by_segment(tallies)
     assert len(days) == 31
     assert sum(card.rows + other.rows for card, other in days.values()) == sum(
         tally.rows for cell, tally in tallies.items() if not cell.slice and cell.predictor == "model"

@@ -18,9 +18,10 @@ from benchmarks.data_tables import measure_table, replace_block
 from benchmarks.data_windows import all_windows, check_windows
 from toytip.core.months import Month
 from toytip.core.tables import FEATURE_HISTOGRAMS
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 from toytip.monitoring.data_check import check_months
 from toytip.monitoring.month_counts import MonthSummary
-from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 
 ROWS = 4_000
 SEED = 3
@@ -46,7 +47,7 @@ def inject(year, fault, strength=1.0, month=FAULTY):
 
 
 def check(summaries, accepted=None):
-    return check_months(summaries, list(summaries), accepted or {})
+    return check_months(summaries, list(summaries), accepted or {}, TLC)
 
 
 def multiply(summary, factor):
@@ -89,7 +90,7 @@ def held_in_a_part_of(summaries):
     months = sorted(summaries)
     parts = [months[start : start + size] for size in range(3, len(months) + 1) for start in (0, 3, 6)]
     checks = [
-        check_months({month: summaries[month] for month in part}, part[:-2] or part, {})
+        check_months({month: summaries[month] for month in part}, part[:-2] or part, {}, TLC)
         for part in parts
         if len(part) > 2
     ]
@@ -196,7 +197,7 @@ def set_values(summary, feature, shares):
     """Return the summary with other values of a feature, by their share of the trips."""
     histograms = summary.histograms[summary.histograms["feature"] != feature]
     trips = [int(share * summary.kept_rows) for share in shares.values()]
-    values = pd.DataFrame({"feature": feature, "is_card": 1, "value": list(shares), "trips": trips})
+    values = pd.DataFrame({"feature": feature, "in_segment": 1, "value": list(shares), "trips": trips})
     return replace(summary, histograms=pd.concat([histograms, values], ignore_index=True))
 
 
@@ -207,7 +208,7 @@ def test_a_month_that_lost_a_value(feature, rest, share, others, measure, verdic
     with_value = {value: part * (1 - share) for value, part in rest.items()} | {0.0: share}
     months = {month: set_values(multiply(summaries[month], 10), feature, with_value) for month in reference}
     months[MONTHS[7]] = set_values(multiply(summaries[MONTHS[7]], 10), feature, rest)
-    checked = check_months(months, reference, {}).months[-1]
+    checked = check_months(months, reference, {}, TLC).months[-1]
     found = {finding.measure: finding.verdict for finding in checked.findings if finding.feature == feature}
     assert found == {measure: verdict}
 
@@ -260,7 +261,7 @@ def test_an_accepted_month_shows_that_an_equal_month_is_normal(year, summaries, 
     few = {month: summaries[month] for month in MONTHS[3:4]}
     for month in (FAULTY, MONTHS[5]):
         few[month] = inject(year, "all amounts in cents", month=month)
-    result = check_months(few, [MONTHS[3], *accepted], {str(month): "a reason" for month in accepted})
+    result = check_months(few, [MONTHS[3], *accepted], {str(month): "a reason" for month in accepted}, TLC)
     assert list(result.held) == held
 
 
@@ -269,7 +270,7 @@ def test_an_accepted_month_does_not_hold_another_month(year, summaries):
     few[FAULTY] = inject(year, "all amounts in cents")
     result = check(few, {str(FAULTY): "a reason"})
     assert verdicts(result) == {str(MONTHS[3]): "pass", str(FAULTY): "hold"}
-    only_accepted = check_months(few, [FAULTY], {str(FAULTY): "a reason"})
+    only_accepted = check_months(few, [FAULTY], {str(FAULTY): "a reason"}, TLC)
     assert only_accepted.held == (str(MONTHS[3]),), "there is no other month to compare with"
 
 
@@ -285,12 +286,12 @@ def test_only_gross_faults_are_held_if_there_are_few_months(year, summaries):
 def test_nothing_is_held_without_a_month_to_compare_with(year):
     alone = {FAULTY: inject(year, "all amounts in cents")}
     assert verdicts(check(alone)) == {str(FAULTY): "pass"}
-    assert check_months({}, [], {}).months == ()
+    assert check_months({}, [], {}, TLC).months == ()
 
 
 def test_a_month_outside_of_the_reference_is_checked_but_never_compared_with(year, summaries):
     months = {**summaries, FAULTY: inject(year, "all amounts in cents")}
-    result = check_months(months, [month for month in MONTHS if month != FAULTY], {})
+    result = check_months(months, [month for month in MONTHS if month != FAULTY], {}, TLC)
     assert result.held == (str(FAULTY),)
     assert len(result.reference) == len(MONTHS) - 1
 
@@ -360,7 +361,7 @@ def test_a_held_month_does_not_change_other_verdicts_and_order_does_not_matter(
     without = check({other: summaries[other] for other in MONTHS if other != month})
     assert result.held == (str(month),)
     assert [checked for checked in result.months if checked.month != str(month)] == list(without.months)
-    assert check_months({other: months[other] for other in order}, order[::-1], {}) == result
+    assert check_months({other: months[other] for other in order}, order[::-1], {}, TLC) == result
 
 
 @settings(max_examples=10, deadline=None)

@@ -3,14 +3,15 @@
 import pytest
 
 from tests.support.trips import make_trips
+from toytip.datasets.tlc.dataset import TLC
 from toytip.monitoring.drift import histograms_by_feature, reference_range
 from toytip.stages import featurize, profile
 
 
 def test_histograms_of_the_data_check_have_no_drift():
-    features = featurize.featurize(make_trips({}, {}))
-    names = set(histograms_by_feature(profile.profile(features)))
-    assert names == {declared.name for declared in featurize.FEATURES}
+    features = featurize.featurize(make_trips({}, {}), TLC)
+    names = set(histograms_by_feature(profile.profile(features, TLC), TLC))
+    assert names == {declared.name for declared in TLC.features}
 
 
 def test_a_reference_range_is_as_wide_as_the_reference_months_differ():

@@ -74,13 +74,13 @@ REFUSED = {
         tables({0: lambda table: with_value(table, "tip_amount", 0.0)}),
         {},
         DataCheckError,
-        "cannot train: all 200 training trips have no high tip",
+        "cannot train: high_tip is false for all 200 training trips",
     ),
     "no tips on training days": (
         tables({0: lambda table: with_value(table, "tip_amount", 0.0)}, MONTHS[:1]),
         {},
         DataCheckError,
-        "training trips have no high tip",
+        "high_tip is false for all",
     ),
     "cash only": (
         tables({1: lambda table: with_value(table, "payment_type", 2)}),

@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from tests.support.runs import parse_summary, run_toytip
-from toytip.stages import featurize, profile
+from toytip.datasets.tlc.dataset import TLC
+from toytip.stages import profile
 
 pytestmark = pytest.mark.cluster
 
@@ -105,7 +106,7 @@ def test_the_histograms_add_up_to_the_trips(finished_run):
         f"select feature, sum(trips) from read_parquet('{path}/*/*/*.parquet') group by feature"
     ).fetchall()
     assert {trips for _, trips in rows} == {summary["rows"]["kept"]}
-    names = {feature.name for feature in featurize.FEATURES}
+    names = {feature.name for feature in TLC.features}
     assert {name for name, _ in rows} == names | set(profile.CHECK_HISTOGRAMS)
     features = summary["tables"]["features"]["path"]
     difference = duckdb.sql(

@@ -7,12 +7,12 @@ import pytest
 
 from tests.support.trips import make_part_record, make_trips
 from toytip.core.months import Month
-from toytip.core.tables import REJECTS
+from toytip.core.tables import FEATURES, REJECTS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import StoreError
 from toytip.pipeline.read_source import _report_rejected_months
 from toytip.progress.tracker import Progress
 from toytip.stages.clean import clean, count_reasons
-from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.store import Store
 
 JANUARY, FEBRUARY = Month(2023, 1), Month(2023, 2)
@@ -25,13 +25,15 @@ def context(tmp_path):
 
 def report(context, trips_by_month):
     """Report the rejected months of a source of green taxis, given the trips of each month."""
-    files = {FEATURES_SCHEMA.name: [], REJECTS.name: []}
+    files = {FEATURES.name: [], REJECTS.name: []}
     for month, trips in trips_by_month.items():
-        accepted, rejects = clean(make_trips(*trips))
+        accepted, rejects = clean(make_trips(*trips), TLC)
         record = replace(make_part_record(month), rejects=count_reasons(rejects))
-        files[REJECTS.name].append(context.store.write_data_file(REJECTS, context.version, record, rejects))
-        files[FEATURES_SCHEMA.name].append(replace(make_part_record(month), rows=len(accepted)))
-    _report_rejected_months(context, "green", FEATURES_SCHEMA, files)
+        files[REJECTS.name].append(
+            context.store.write_data_file(TLC.table(REJECTS), context.version, record, rejects)
+        )
+        files[FEATURES.name].append(replace(make_part_record(month), rows=len(accepted)))
+    _report_rejected_months(context, "green", TLC.table(FEATURES), files)
     return context.progress.warnings
 
 

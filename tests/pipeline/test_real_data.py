@@ -71,14 +71,14 @@ def test_the_fall_of_f1_in_april_2020_is_due_to_the_card_share(real_data_dir, tm
         real_data_dir / "yellow-sample-2020", tmp_path, *split, "--feature-set", "seed", "--rounds", 100
     )
     months = {row["month"]: row for row in summary["monitoring"]["performance_by_month"]}
-    assert months["reference"]["card_share"] > 0.72
-    assert months["2020-05"]["card_share"] < 0.52
+    assert months["reference"]["segment_share"] > 0.72
+    assert months["2020-05"]["segment_share"] < 0.52
     for month in ("2020-04", "2020-05"):
         f1, prevalence = months[month]["f1_change"], months[month]["prevalence_change"]
         assert f1["total"] < -0.12
-        assert f1["card_share"] < 0.8 * f1["total"], "mostly the share of card trips"
+        assert f1["segment_share"] < 0.8 * f1["total"], "mostly the share of card trips"
         assert f1["model"] > -0.02, "little of it due to the model"
-        assert prevalence["card_share"] < 0.8 * prevalence["total"]
+        assert prevalence["segment_share"] < 0.8 * prevalence["total"]
     history = summary["monitoring"]["alert_history"]
     alerts = {(alert["month"], alert["kind"], alert["name"]) for alert in history}
     assert ("2020-05", "share", "card") in alerts

@@ -22,8 +22,8 @@ from tests.support.trips import read_files
 from toytip.cli.command import RESUMABLE_MESSAGE
 from toytip.core.months import parse_months
 from toytip.core.tables import PREDICTIONS
-from toytip.core.tlc import trip_id_base
-from toytip.sources.synthetic import invalid_rows
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import invalid_rows
 from toytip.store.refs import resolve_version
 from toytip.store.store import Store
 
@@ -109,7 +109,7 @@ def test_trip_ids_identify_rows_of_the_source(done, synthetic):
     for month in MONTHS:
         source = pq.read_table(synthetic / f"yellow_tripdata_{month}.parquet")
         source = source.append_column("row", pa.array(range(len(source))))
-        base = trip_id_base("yellow", *month)
+        base = TLC.first_trip_id("yellow", *month)
         pairs = duckdb.sql(
             f"""select count(*), bool_and(p.pickup_at = s.tpep_pickup_datetime), bool_and(p."PULocationID" = s."PULocationID"),
                        bool_and(p.high_tip = (s.tip_amount > 0.2 * s.fare_amount))
@@ -123,7 +123,9 @@ def test_predictions_match_the_schema(done):
     _, store = done
     stored = Store(str(store), "dev")
     manifest = resolve_version(stored, "predictions")
-    frame = pd.concat([stored.read_data_file(PREDICTIONS, "vtest", part) for part in manifest.files])
+    frame = pd.concat(
+        [stored.read_data_file(TLC.table(PREDICTIONS), "vtest", part) for part in manifest.files]
+    )
     assert frame["trip_id"].is_unique
     assert frame["probability"].between(0, 1).all()
     assert set(frame["split"]) == {"train", "validation", "test"}

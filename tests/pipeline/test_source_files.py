@@ -12,6 +12,7 @@ from tests.support.trips import make_part_record, make_trips, raw_table, write_m
 from toytip.core.months import Month
 from toytip.core.splits import plan_split
 from toytip.core.tables import REJECTS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import DataCheckError, SourceError
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.required_trips import require_trips, require_two_labels
@@ -75,8 +76,8 @@ def test_check_and_run_refuse_a_source_in_the_same_words(case, tmp_path, invoke_
 
 
 def summarize(month, trips):
-    frame = featurize(make_trips(*trips, month=month))
-    return MonthSummary(histograms=profile(frame), rows=len(frame), rejects={})
+    frame = featurize(make_trips(*trips, month=month), TLC)
+    return MonthSummary(histograms=profile(frame, TLC), rows=len(frame), rejects={})
 
 
 def trips_of(month, count=4, **changes):
@@ -118,16 +119,18 @@ def test_days_of_a_single_month_are_counted():
     ("tips", "cause"),
     [
         ([], "there are no training trips"),
-        ([0.0, 0.1], "all 2 training trips have no high tip"),
-        ([9.0, 9.0], "all 2 training trips have a high tip"),
+        ([0.0, 0.1], "high_tip is false for all 2 training trips"),
+        ([9.0, 9.0], "high_tip is true for all 2 training trips"),
         ([0.0, 9.0], None),
     ],
 )
 def test_training_needs_both_labels(tips, cause):
-    frame = featurize(make_trips(*[{"tip_amount": tip} for tip in tips]))
+    frame = featurize(make_trips(*[{"tip_amount": tip} for tip in tips]), TLC)
     names = ("pickup_hour",)
     counts = (
-        count_values(frame, names, plan_split(tuple(MONTHS)), "all") if tips else ValueCounts.empty(names)
+        count_values(frame, names, plan_split(tuple(MONTHS)), "all", TLC)
+        if tips
+        else ValueCounts.empty(names, TLC)
     )
     if cause is None:
         require_two_labels(counts.rows, counts.positives)

@@ -15,11 +15,12 @@ from toytip.core import splits
 from toytip.core.months import parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Table
+from toytip.core.tables import FEATURES
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ClusterError, ConfigError, ToytipError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.experiments import tune as pipeline_tune
 from toytip.progress.tracker import Progress
-from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.refs import resolve_version
 from toytip.store.store import store_from_settings
 from toytip.training.tuning import FoldScore, TrialResult
@@ -179,12 +180,12 @@ def test_labels_of_the_test_month_do_not_affect_the_result(client, store, found,
     other = store_from_settings(Settings.load(store=str(store), env="prod"))
     records = []
     for part in manifest.files:
-        frame = place.read_data_file(FEATURES_SCHEMA, manifest.version, part)
+        frame = place.read_data_file(TLC.table(FEATURES), manifest.version, part)
         if part.month == (2020, 4):
             frame["high_tip"] = np.random.default_rng(0).permutation(frame["high_tip"])
         records.append(
             other.write_data_file(
-                Table("features", FEATURES_SCHEMA.columns), "v1", make_part_record(part.month), frame
+                Table("features", TLC.table(FEATURES).columns), "v1", make_part_record(part.month), frame
             )
         )
     publish_table(other, dataclasses.replace(manifest, version="v1", files=tuple(records)))
@@ -193,7 +194,7 @@ def test_labels_of_the_test_month_do_not_affect_the_result(client, store, found,
 
 
 def test_the_sample_of_rows_does_not_depend_on_the_partitions():
-    from tests.stages.test_zone_rates import encoding_of, year
+    from tests.stages.test_target_encoding import encoding_of, year
 
     features = year(3_000)
     features["trip_id"] = np.arange(len(features)) * 7

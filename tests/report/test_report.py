@@ -27,7 +27,8 @@ from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
 from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
-from toytip.core.tlc import ZONE_ID_COUNT
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.gate import Decision
 from toytip.evaluation.report import CalibrationBin, Interval
@@ -52,7 +53,7 @@ from toytip.report.sections.order import build_sections
 from toytip.report.sections.run import rows_section
 from toytip.report.zones import summarize_zones
 from toytip.sources import zones
-from toytip.stages.zone_rates import ZONE_PAIR_COUNT, pack_counts
+from toytip.stages.target_encoding import pack_counts
 from toytip.store.maintenance import collect_garbage, find_garbage
 from toytip.store.manifest import SourceFileRef
 from toytip.store.reports import save_report
@@ -158,7 +159,7 @@ def test_calibration_bins_with_few_trips_are_omitted_if_others_exist():
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=200))
 def test_feature_quantiles_agree_with_numpy(values):
     found, counts = np.unique(np.array(values), return_counts=True)
-    told = curves.feature_distribution("fare_amount", [FeatureHistogram(found, counts, 0, 0.0)])
+    told = curves.feature_distribution("fare_amount", [FeatureHistogram(found, counts, 0, 0.0)], {})
     wanted = np.quantile(values, curves.DISTRIBUTION_QUANTILES, method="inverted_cdf")
     assert told.quantiles == [pytest.approx(wanted.tolist())]
     assert told.value_range == (min(found), max(found))
@@ -202,11 +203,11 @@ def test_the_caption_of_a_feature_describes_all_months(says):
 
 def test_category_shares_are_relative_to_all_trips():
     months_ = [
-        FeatureHistogram(np.array([1.0, 2, 9]), np.array([6, 3, 0]), 1, 0),
-        FeatureHistogram(np.array([2.0]), np.array([4]), 0, 0),
+        FeatureHistogram(np.array([1.0, 2, 9]), np.array([6, 3, 0]), 1, 0, is_unordered=True),
+        FeatureHistogram(np.array([2.0]), np.array([4]), 0, 0, is_unordered=True),
     ]
-    told = curves.feature_distribution("payment_type", months_)
-    assert told.shares == {"2": [0.3, 1], "1": [0.6, 0], "9": [0, 0]}
+    told = curves.feature_distribution("payment_type", months_, {"2": "cash", "1": "card"})
+    assert told.shares == {"cash": [0.3, 1], "card": [0.6, 0], "9": [0, 0]}
     assert told.missing_shares == [0.1, 0]
 
 
@@ -240,7 +241,9 @@ def test_shap_by_category_lists_the_values_with_the_largest_effects():
     assert curves.shap_by_category(zone[:3], said[:3]) == [(4.0, 4.0, pytest.approx(0.3))]
     facts = replace(
         NOTHING,
-        feature_importance=[FeatureImportance("DOLocationID", 1.0, 0.5, parts)],
+        feature_importance=[
+            FeatureImportance("DOLocationID", 1.0, 0.5, parts, is_categorical=True, is_zone=True)
+        ],
         explained_trips=30,
         zones=[ZoneSummary(68, "Chelsea", "", 1, 1, 1, 1)],
     )
@@ -476,11 +479,11 @@ def monitoring_report(**changes):
     performance = MonthPerformance(
         month="reference",
         rows=1_000,
-        card_share=0.7,
-        card_high_tip_share=None,
+        segment_share=0.7,
+        segment_prevalence=None,
         metrics=None,
         f1_always_positive=None,
-        card_auc=None,
+        segment_auc=None,
         estimated_metrics=EstimatedMetrics(),
     )
     report = MonitoringReport(
@@ -694,23 +697,22 @@ def test_versions_with_different_trips_are_compared_by_their_intervals():
 # Zones
 
 
-def test_zones_are_counted_from_feature_histograms_and_the_zone_history():
+def test_zones_are_counted_from_feature_histograms_and_the_target_history():
     cells = [(74.0, True, 5), (74.0, False, 3), (75.0, False, 9), (math.nan, True, 4)]
     profiles = pd.DataFrame(
         [("PULocationID", card, value, trips, 0, 1024) for value, card, trips in cells],
         columns=FEATURE_HISTOGRAMS.names,
     )
     other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0, 1024)], columns=FEATURE_HISTOGRAMS.names)
-    month, zone = 2023 * 12 * ZONE_PAIR_COUNT, 74 * ZONE_ID_COUNT + 3
-    history = pack_counts(
-        np.array([month + zone, month + ZONE_PAIR_COUNT + zone]), np.array([4, 6]), np.array([3, 2])
-    )
+    pairs = ZONE_ID_COUNT**2
+    month, zone = 2023 * 12 * pairs, 74 * ZONE_ID_COUNT + 3
+    history = pack_counts(np.array([month + zone, month + pairs + zone]), np.array([4, 6]), np.array([3, 2]))
     whole = pd.concat([profiles, other])
-    assert summarize_zones(whole, [""] * 74 + ["Harlem"], [], history) == [
+    assert summarize_zones(whole, [""] * 74 + ["Harlem"], [], TLC, history) == [
         ZoneSummary(75, "", "", 9, 0, 0, None),
         ZoneSummary(74, "Harlem", "", 8, 5, 10, 0.5),
     ]
-    assert summarize_zones(whole, [], [], "")[1] == ZoneSummary(74, "", "", 8, 5, None, None)
+    assert summarize_zones(whole, [], [], TLC, "")[1] == ZoneSummary(74, "", "", 8, 5, None, None)
 
 
 SQUARE = [[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]

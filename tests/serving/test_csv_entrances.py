@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.support.trips import raw_table
 from toytip.core.months import Month
-from toytip.core.tlc import FIELDS
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import FIELDS
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import ToytipError
 from toytip.serving import trip_files
@@ -31,13 +32,13 @@ COLUMNS = [*(field.name for field in FIELDS), "unreadable"]
 
 def read_for_a_run(path, partition_rows=17):
     partitions = open_source(str(path)).partitions(partition_rows)
-    return pd.concat([_read_source_trips(partition) for partition in partitions], ignore_index=True)
+    return pd.concat([_read_source_trips(partition, TLC) for partition in partitions], ignore_index=True)
 
 
 def read_to_score(path):
     batches = trip_files.read_batches(str(path), io.BytesIO())
     columns = [
-        conform_columns(batch.table, "the trips", batch.label, refuse_most=number < 2)
+        conform_columns(batch.table, "the trips", TLC, batch.label, refuse_most=number < 2)
         for number, batch in enumerate(batches)
     ]
     return pd.concat([pd.DataFrame(values) for values in columns], ignore_index=True)

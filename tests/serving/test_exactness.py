@@ -18,7 +18,8 @@ from tests.support.trips import SCORING_TRIP
 from toytip.core.columns import on_frame
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.core.tlc import FIELDS, match_fields
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import FIELDS, match_fields
 from toytip.models import scoring
 from toytip.serving.request import parse_body, parse_trips
 from toytip.stages import clean, conform, featurize, infer, preprocess
@@ -47,7 +48,7 @@ def odd_trips(draw):
             usual = SCORING_TRIP[field.name]
             name = draw(st.sampled_from([field.name, field.name.lower()]))
             values = CODES if field.kind == "code" else AMOUNTS
-            required = field.name in clean.REQUIRED_TRIP_COLUMNS
+            required = field.name in TLC.required_columns
             values = values if required else st.none() | values
             trip[name] = draw(st.just(usual) | values)
     return trip
@@ -63,9 +64,9 @@ def score_request(trips, model=MODEL):
 
 def score_frames(raw, partition, model=MODEL):
     """Return the probabilities and the reject reasons that the stages of a run compute, by trip."""
-    trips = conform.conform(raw, partition)
-    kept, rejects = clean.clean(trips)
-    matrix = preprocess.encode(featurize.featurize(kept), model.encoding)
+    trips = conform.conform(raw, partition, TLC)
+    kept, rejects = clean.clean(trips, TLC)
+    matrix = preprocess.encode(featurize.featurize(kept, TLC), model.encoding)
     probability = pd.Series(infer.predict_probabilities(matrix, model.booster), index=kept["trip_id"])
     reason = pd.Series(rejects["reason"].to_numpy(), index=rejects["trip_id"], dtype=object)
     return probability.reindex(trips["trip_id"]), reason.reindex(trips["trip_id"])
@@ -123,7 +124,7 @@ def test_a_feature_of_frames_has_the_same_scores(app, monkeypatch):
 
     features = [
         dataclasses.replace(feature, compute=trip_time) if feature.name == "trip_time" else feature
-        for feature in featurize.FEATURES
+        for feature in TLC.features
     ]
     monkeypatch.setattr(featurize, "FEATURES", tuple(features))
     assert app.post(SCORING_TRIP).json() == expected

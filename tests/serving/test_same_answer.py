@@ -18,7 +18,8 @@ from tests.support.models import train_model
 from tests.support.trips import JANUARY
 from toytip.core.number_values import NUMBER_PATTERN
 from toytip.core.partitions import SourcePartition
-from toytip.core.tlc import FIELDS_BY_NAME, field_of, match_fields
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import FIELDS_BY_NAME, field_of, match_fields
 from toytip.errors import ToytipError
 from toytip.models import raw_trips, scoring
 from toytip.serving import batch, trip_files
@@ -62,9 +63,9 @@ def score_file(name, content):
 def score_run(raw):
     """Score raw trips as the stages of a run do, in a file of January 2023."""
     partition = SourcePartition(taxi="yellow", month=JANUARY, uri="f", start=0, stop=len(raw), number=0)
-    trips = conform.conform(raw, partition)
-    kept, rejects = clean.clean(trips)
-    bins = preprocess.encode(featurize.featurize(kept), MODEL.encoding)
+    trips = conform.conform(raw, partition, TLC)
+    kept, rejects = clean.clean(trips, TLC)
+    bins = preprocess.encode(featurize.featurize(kept, TLC), MODEL.encoding)
     probability = pd.Series(infer.predict_probabilities(bins, MODEL.booster), index=kept["trip_id"])
     reason = pd.Series(rejects["reason"].to_numpy(), index=rejects["trip_id"], dtype=object)
     probability, reason = (column.reindex(trips["trip_id"]) for column in (probability, reason))

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.any_trips import any_tables, law
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
@@ -52,9 +53,9 @@ def write_csv(table, path):
 
 def read_run(source, partition_rows):
     """Return the trips, the rejects and the features of a source, as a run computes them."""
-    raw = [_read_source_trips(partition) for partition in source.partitions(partition_rows)]
-    kept, rejects = zip(*map(clean, raw), strict=True)
-    features = [featurize(trips) for trips in kept]
+    raw = [_read_source_trips(partition, TLC) for partition in source.partitions(partition_rows)]
+    kept, rejects = zip(*(clean(trips, TLC) for trips in raw), strict=True)
+    features = [featurize(trips, TLC) for trips in kept]
     return tuple(pd.concat(frames, ignore_index=True) for frames in (kept, rejects, features))
 
 

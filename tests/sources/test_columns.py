@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
-from toytip.core.tlc import FIELDS, source_column
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import FIELDS, source_column
 from toytip.errors import SourceError
 from toytip.pipeline.plan import print_plan
 from toytip.sources.discovery import check_file, open_source
@@ -193,7 +194,7 @@ def green_rows(real_data_dir):
 def trips_of(folder):
     """Return the kept trips and the rejects of each file."""
     partitions = open_source(str(folder)).partitions(10_000)
-    return [clean(conform(read_partition(partition), partition)) for partition in partitions]
+    return [clean(conform(read_partition(partition), partition, TLC), TLC) for partition in partitions]
 
 
 @pytest.mark.parametrize("name", ERAS)

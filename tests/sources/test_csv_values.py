@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.trips import raw_table
 from toytip.core.months import Month
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.sources.discovery import open_source
@@ -39,7 +40,7 @@ def write_csv(path, table, delimiter=","):
 
 
 def read(source, partition_rows=1_000):
-    frames = [_read_source_trips(partition) for partition in source.partitions(partition_rows)]
+    frames = [_read_source_trips(partition, TLC) for partition in source.partitions(partition_rows)]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -67,7 +68,7 @@ def test_an_unreadable_value_rejects_its_row(delimiter, tmp_path):
     if delimiter == ";":
         path.write_text(re.sub(r"\.(\d\d?)(?=[;\n])", r",\1", path.read_text()))
     source = open_source(str(path))
-    trips, rejects = clean(read(source))
+    trips, rejects = clean(read(source), TLC)
     assert rejects["reason"].tolist() == ["unreadable_value", "missing_value"]
     assert trips["fare_amount"].tolist() == [float(fare) for fare in fares[:-2]]
     (report,) = inspect_source(source, lambda _: None).report.months

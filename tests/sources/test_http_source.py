@@ -12,6 +12,7 @@ from tests.support import http_server
 from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.io import http_files
@@ -84,7 +85,7 @@ def test_files_of_a_server_are_a_source(kind, query, server):
     server.kind = kind
     source = open_source(", ".join(address(server, month, query) for month in MONTHS))
     assert source.months == tuple(MONTHS)
-    assert [len(_read_source_trips(partition)) for partition in source.partitions(2_000)] == [1_500] * 4
+    assert [len(_read_source_trips(partition, TLC)) for partition in source.partitions(2_000)] == [1_500] * 4
     assert all(file.content_tag.startswith("etag:") for file in source.files)
 
 

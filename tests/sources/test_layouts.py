@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.sources.discovery import open_source
@@ -124,7 +125,7 @@ LAYOUTS = {
 
 
 def read_trips(source, partition_rows=37):
-    frames = [_read_source_trips(partition) for partition in source.partitions(partition_rows)]
+    frames = [_read_source_trips(partition, TLC) for partition in source.partitions(partition_rows)]
     return pd.concat(frames, ignore_index=True)
 
 

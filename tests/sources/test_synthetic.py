@@ -7,8 +7,15 @@ from sklearn.metrics import roc_auc_score
 
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, invalid_rows, month_rows
-from toytip.stages.clean import REJECT_REASONS, clean, count_reasons
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import (
+    SYNTHETIC_MONTHS,
+    SyntheticSpec,
+    generate_month,
+    invalid_rows,
+    month_rows,
+)
+from toytip.stages.clean import clean, count_reasons
 from toytip.stages.conform import conform
 from toytip.stages.featurize import featurize
 
@@ -16,7 +23,9 @@ from toytip.stages.featurize import featurize
 def trips(month, spec):
     table = generate_month(month, spec)
     return conform(
-        table, SourcePartition(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
+        table,
+        SourcePartition(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0),
+        TLC,
     )
 
 
@@ -25,11 +34,11 @@ def trips(month, spec):
 )
 @pytest.mark.parametrize("rows", [1, 7, 3_000, 20_000])
 def test_the_number_of_invalid_rows_is_exact(month, rows):
-    accepted, rejects = clean(trips(month, SyntheticSpec(rows_per_month=rows, seed=5)))
+    accepted, rejects = clean(trips(month, SyntheticSpec(rows_per_month=rows, seed=5)), TLC)
     expected = invalid_rows(month, rows)
     assert count_reasons(rejects) == {reason: count for reason, count in expected.items() if count}
     assert len(accepted) + len(rejects) == month_rows(month, rows)
-    assert ("unreadable_value", *expected) == REJECT_REASONS, "the types of the file exclude such values"
+    assert ("unreadable_value", *expected) == TLC.reject_reasons, "the types of the file exclude such values"
 
 
 def test_equal_seeds_give_equal_months():
@@ -48,7 +57,9 @@ def test_the_year_has_the_requested_mean():
 def test_the_year_drifts_like_2020():
     share = {}
     for month in (1, 4, 12):
-        features = featurize(clean(trips(Month(2020, month), SyntheticSpec(rows_per_month=20_000)))[0])
+        features = featurize(
+            clean(trips(Month(2020, month), SyntheticSpec(rows_per_month=20_000)), TLC)[0], TLC
+        )
         share[month] = features["high_tip"].mean(), (features["payment_type"] == 1).mean()
     assert share[1][0] > share[12][0] > share[4][0]
     assert 0.5 < share[1][0] < 0.6
@@ -58,7 +69,7 @@ def test_the_year_drifts_like_2020():
 
 
 def test_columns_are_related():
-    accepted = clean(trips(Month(2020, 1), SyntheticSpec(rows_per_month=20_000)))[0]
+    accepted = clean(trips(Month(2020, 1), SyntheticSpec(rows_per_month=20_000)), TLC)[0]
     assert np.corrcoef(accepted["trip_distance"], accepted["fare_amount"])[0, 1] > 0.85
     assert (accepted.loc[accepted["payment_type"] != 1, "tip_amount"] == 0).all()
     assert (accepted.loc[accepted["RatecodeID"] == 2, "fare_amount"] == 52).all()
@@ -73,7 +84,8 @@ def test_columns_are_related():
 def test_tips_can_be_learned():
     names = ["PULocationID", "DOLocationID", "fare_amount", "pickup_hour", "payment_type", "passenger_count"]
     train, test = (
-        featurize(clean(trips(Month(2020, m), SyntheticSpec(rows_per_month=20_000)))[0]) for m in (1, 2)
+        featurize(clean(trips(Month(2020, m), SyntheticSpec(rows_per_month=20_000)), TLC)[0], TLC)
+        for m in (1, 2)
     )
     model = HistGradientBoostingClassifier(max_iter=40, random_state=0).fit(train[names], train["high_tip"])
     probability = model.predict_proba(test[names])[:, 1]

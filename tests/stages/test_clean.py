@@ -4,7 +4,8 @@ import pytest
 
 from tests.support.trips import make_trips
 from toytip.core.months import Month
-from toytip.stages.clean import REJECT_REASONS, REQUIRED_TRIP_COLUMNS, clean, count_reasons
+from toytip.datasets.tlc.dataset import TLC
+from toytip.stages.clean import clean, count_reasons
 
 ACCEPTED = None
 EXAMPLES = [
@@ -51,7 +52,7 @@ EXAMPLES = [
         "non_positive_fare",
     ),
     ("an unreadable value comes first", {"unreadable": True, "fare_amount": None}, "unreadable_value"),
-    *((f"no {name}", {name: None}, "missing_value") for name in REQUIRED_TRIP_COLUMNS),
+    *((f"no {name}", {name: None}, "missing_value") for name in TLC.required_columns),
 ]
 
 
@@ -59,25 +60,25 @@ EXAMPLES = [
 def test_cleaning_of_a_trip(name, change, reason):
     unreadable = [False, change.get("unreadable", False)]
     values = {column: value for column, value in change.items() if column != "unreadable"}
-    accepted, rejects = clean(make_trips({}, values).assign(unreadable=unreadable))
+    accepted, rejects = clean(make_trips({}, values).assign(unreadable=unreadable), TLC)
     assert rejects["reason"].tolist() == ([] if reason is None else [reason])
     assert len(accepted) == 2 - len(rejects)
 
 
 def test_every_reason_has_an_example():
-    assert {reason for _, _, reason in EXAMPLES} == {*REJECT_REASONS, ACCEPTED}
+    assert {reason for _, _, reason in EXAMPLES} == {*TLC.reject_reasons, ACCEPTED}
 
 
 def test_leap_day_belongs_to_february():
     leap = make_trips(
         {"pickup_at": "2024-02-29 23:59:59", "dropoff_at": "2024-03-01 00:05:00"}, month=Month(2024, 2)
     )
-    assert len(clean(leap)[0]) == 1
+    assert len(clean(leap, TLC)[0]) == 1
 
 
 def test_rejects_are_not_changed():
     trips = make_trips({"fare_amount": -5.0}, {}, {"PULocationID": None})
-    _, rejects = clean(trips)
+    _, rejects = clean(trips, TLC)
     assert rejects["trip_id"].tolist() == trips["trip_id"].iloc[[0, 2]].tolist()
     assert rejects["fare_amount"].tolist() == [-5.0, 10.0]
     assert count_reasons(rejects) == {"missing_value": 1, "non_positive_fare": 1}

@@ -10,7 +10,7 @@ from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
-from toytip.core.tlc import trip_id_base
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import SchemaError
 from toytip.stages.conform import conform
 
@@ -45,19 +45,20 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_schema_version_gives_one_schema(variant):
     table = raw_table(20)
-    assert conform(VARIANTS[variant](table), part(20)).equals(conform(table, part(20)))
+    assert conform(VARIANTS[variant](table), part(20), TLC).equals(conform(table, part(20), TLC))
 
 
 def test_a_fee_under_its_other_name_is_read():
     table = raw_table(3)
     table = replaced(table, "airport_fee", pa.array([1.25, None, 0.0]), "Airport_fee")
-    assert conform(table, part(3))["airport_fee"].tolist()[:1] == [1.25]
-    assert conform(table, part(3))["airport_fee"].isna().tolist() == [False, True, False]
+    assert conform(table, part(3), TLC)["airport_fee"].tolist()[:1] == [1.25]
+    assert conform(table, part(3), TLC)["airport_fee"].isna().tolist() == [False, True, False]
 
 
 def test_both_taxis_give_the_same_rows():
     green, yellow = (
-        conform(raw_table(9, prefix=p), part(9, taxi=t)) for p, t in (("lpep", "green"), ("tpep", "yellow"))
+        conform(raw_table(9, prefix=p), part(9, taxi=t), TLC)
+        for p, t in (("lpep", "green"), ("tpep", "yellow"))
     )
     assert green["pickup_at"].equals(yellow["pickup_at"])
     assert (green["trip_id"] != yellow["trip_id"]).all()
@@ -67,9 +68,9 @@ def test_both_taxis_give_the_same_rows():
 
 def test_the_trip_id_does_not_depend_on_the_partition():
     table = raw_table(10)
-    full = conform(table, part(10))
-    late = conform(table.slice(6), part(4, start=6))
-    assert full["trip_id"].tolist() == (trip_id_base("yellow", 2023, 1) + np.arange(10)).tolist()
+    full = conform(table, part(10), TLC)
+    late = conform(table.slice(6), part(4, start=6), TLC)
+    assert full["trip_id"].tolist() == (TLC.first_trip_id("yellow", 2023, 1) + np.arange(10)).tolist()
     assert late.reset_index(drop=True).equals(full[6:].reset_index(drop=True))
 
 
@@ -89,9 +90,9 @@ def test_the_trip_id_does_not_depend_on_the_partition():
 )
 def test_columns_that_cannot_be_converted_are_reported(change, words):
     with pytest.raises(SchemaError) as caught:
-        conform(change(raw_table(3)), part(3))
+        conform(change(raw_table(3)), part(3), TLC)
     assert all(word in str(caught.value) for word in words)
 
 
 def test_no_rows_give_an_empty_table():
-    assert conform(raw_table(3).slice(0, 0), part(0)).equals(RAW_TRIPS.empty())
+    assert conform(raw_table(3).slice(0, 0), part(0), TLC).equals(TLC.table(RAW_TRIPS).empty())

@@ -7,17 +7,11 @@ import pytest
 
 from tests.support.trips import make_trips
 from toytip.core.columns import columns_of, on_frame
+from toytip.core.dataset.declarations import Feature
 from toytip.core.schema import Column
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ConfigError, SchemaError
-from toytip.stages import featurize as stage
-from toytip.stages.featurize import (
-    FEATURES,
-    SEED_FEATURES,
-    compute_features,
-    declare_feature,
-    feature_set,
-    featurize,
-)
+from toytip.stages.featurize import compute_features, featurize
 
 EXAMPLES = [
     ("Tuesday morning", {}, {"pickup_weekday": 1, "pickup_hour": 8, "pickup_minute": 0, "work_hours": 1}),
@@ -48,53 +42,59 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("name", "change", "expected"), EXAMPLES, ids=[example[0] for example in EXAMPLES])
 def test_features_of_a_trip(name, change, expected):
-    row = featurize(make_trips(change)).iloc[0]
+    row = featurize(make_trips(change), TLC).iloc[0]
     assert {name: row[name] for name in expected} == expected
 
 
 def test_missing_stays_missing():
-    row = featurize(make_trips({"passenger_count": None, "airport_fee": None})).iloc[0]
+    row = featurize(make_trips({"passenger_count": None, "airport_fee": None}), TLC).iloc[0]
     assert pd.isna(row["passenger_count"])
     assert pd.isna(row["airport_fee"])
 
 
 def test_every_feature_produces_what_it_declares():
     trips = make_trips({})
-    for feature in FEATURES:
+    for feature in TLC.features:
         values = feature.compute(trips[list(feature.needs)])
         assert len(values) == len(trips)
         assert str(values.astype(feature.column.dtype).dtype) == feature.column.dtype
 
 
 def test_sets_grow_with_the_availability():
-    pickup, dropoff, payment = (set(feature_set(name)) for name in ("pickup", "dropoff", "payment"))
+    pickup, dropoff, payment = (set(TLC.feature_set(name)) for name in ("pickup", "dropoff", "payment"))
     assert pickup < dropoff < payment
     assert payment - dropoff == {"payment_type"}
-    assert feature_set("seed") == SEED_FEATURES
-    assert set(SEED_FEATURES) < dropoff
+    seed = TLC.feature_set("seed")
+    assert len(seed) == 11
+    assert set(seed) < dropoff
 
 
 @pytest.mark.parametrize("name", ["settled", "all", ""])
 def test_other_sets_are_rejected(name):
     with pytest.raises(ConfigError, match="there is no such set") as caught:
-        feature_set(name)
+        TLC.feature_set(name)
     assert "payment" in caught.value.hint
 
 
-@pytest.mark.parametrize("column", stage.LEAKING_COLUMNS)
+def declare(available, column, name):
+    """Return a feature with the values of a column of trips."""
+    return Feature(column, available, (name,), lambda trips: trips[name])
+
+
+@pytest.mark.parametrize("column", TLC.leaking_columns)
 def test_leaking_columns_are_rejected(column):
     with pytest.raises(ConfigError, match=f"{column} leaks the label"):
-        declare_feature("dropoff", Column("tip_share", "float32"), (column,), lambda trips: trips[column])
+        TLC.check_feature(declare("dropoff", Column("tip_share", "float32"), column))
 
 
 def test_columns_that_do_not_exist_are_rejected():
     with pytest.raises(ConfigError, match="trips have no column rain"):
-        declare_feature("pickup", Column("weather", "float32"), ("rain",), lambda trips: trips["rain"])
+        TLC.check_feature(declare("pickup", Column("weather", "float32"), "rain"))
 
 
 def test_a_function_of_a_frame_is_a_feature_as_well():
     """Such a feature can use all methods of pandas, and has the same values as one on arrays."""
-    by_name = {feature.name: feature for feature in FEATURES}
+    by_name = {feature.name: feature for feature in TLC.features}
     on_frames = [
         dataclasses.replace(
             by_name["pickup_hour"], compute=on_frame(lambda trips: trips["pickup_at"].dt.hour)
@@ -111,8 +111,6 @@ def test_a_function_of_a_frame_is_a_feature_as_well():
 
 
 def test_a_whole_number_cannot_be_missing():
-    riders = declare_feature(
-        "dropoff", Column("riders", "int8"), ("passenger_count",), lambda trips: trips["passenger_count"]
-    )
+    riders = declare("dropoff", Column("riders", "int8"), "passenger_count")
     with pytest.raises(SchemaError, match="cannot compute feature riders: a value of type int8 is missing"):
         compute_features(columns_of(make_trips({"passenger_count": None})), [riders])

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn import metrics as sklearn_metrics
 
 from tests.support.scored_trips import scored_trips, tallies_of
+from toytip.datasets.tlc.dataset import TLC
 from toytip.evaluation.tally import PROBABILITY_BINS, tally_of
 from toytip.stages.postprocess import best_f1_threshold, postprocess
 
@@ -15,7 +16,7 @@ def test_tuned_threshold_has_the_best_f1():
     frame = scores[scores["split"] == "validation"].reset_index(drop=True)
 
     def f1(threshold):
-        return sklearn_metrics.f1_score(frame["high_tip"], postprocess(frame, threshold)["prediction"])
+        return sklearn_metrics.f1_score(frame["high_tip"], postprocess(frame, threshold, TLC)["prediction"])
 
     assert f1(threshold) >= max(f1(other) for other in np.linspace(0, 0.99, 200))
     assert float(np.float32(threshold)) == threshold

@@ -13,11 +13,12 @@ from tests.support.scored_trips import scored_trips
 from tests.support.trips import make_trips
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.splits import Split, TimeRange
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import SourceError
-from toytip.stages.featurize import feature_set, featurize
+from toytip.stages.featurize import featurize
 from toytip.stages.preprocess import (
+    BASELINE_SMOOTHING,
     BYTE_VALUES,
-    HOUR_ZONE_SMOOTHING,
     MAX_EXACT_VALUES,
     QUANTILE_BINS,
     ValueCounts,
@@ -34,15 +35,15 @@ SPLIT = Split(
     validation=None,
     test=TimeRange("2023-01-15T00:00:00", "2023-02-01T00:00:00"),
 )
-NAMES = feature_set("payment")
+NAMES = TLC.feature_set("payment")
 
 
 def features(*changes):
-    return featurize(make_trips({"tip_amount": 0.0}, *changes))
+    return featurize(make_trips({"tip_amount": 0.0}, *changes), TLC)
 
 
 def fit_on(frame, segment="all"):
-    return fit_encoding(count_values(frame, NAMES, SPLIT, segment), SPLIT, segment)
+    return fit_encoding(count_values(frame, NAMES, SPLIT, segment, TLC), SPLIT, segment, TLC)
 
 
 def bins_of(encoding, name):
@@ -61,9 +62,11 @@ def test_a_feature_without_values_in_a_month_was_absent_in_training(second_month
         *(features({"airport_fee": fee, **february}) for fee in second_month),
     ]
     parts = [part[part["pickup_at"].dt.month == (1 if index == 0 else 2)] for index, part in enumerate(parts)]
-    counts = [count_values(part, NAMES, split, "all") for part in (*parts, parts[0].iloc[:0])]
+    counts = [count_values(part, NAMES, split, "all", TLC) for part in (*parts, parts[0].iloc[:0])]
     for order in (counts, counts[::-1]):
-        encoding = fit_encoding(reduce(ValueCounts.merge, order, ValueCounts.empty(NAMES)), split, "all")
+        encoding = fit_encoding(
+            reduce(ValueCounts.merge, order, ValueCounts.empty(NAMES, TLC)), split, "all", TLC
+        )
         assert bins_of(encoding, "airport_fee").absent_in_training is absent
         assert not bins_of(encoding, "fare_amount").absent_in_training
     assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
@@ -162,7 +165,7 @@ def test_the_rarest_of_many_values_count_as_unseen():
 
 @pytest.mark.parametrize("rows", [[], [{"tip_amount": 0.0}]])
 def test_training_rows_of_one_class_are_rejected(rows):
-    frame = featurize(make_trips(*rows)) if rows else features().iloc[:0]
+    frame = featurize(make_trips(*rows), TLC) if rows else features().iloc[:0]
     with pytest.raises(SourceError, match="training trips have a high tip"):
         fit_on(frame)
 
@@ -171,21 +174,23 @@ def test_json_round_trip():
     encoding = fit_on(features({}))
     assert type(encoding).from_json(encoding.to_json()) == encoding
     assert FeatureEncoding(name="x", exact=False, values=(1.0, 2.0)).bin_count == 5
-    assert ValueCounts.empty(NAMES).rows == 0
+    assert ValueCounts.empty(NAMES, TLC).rows == 0
 
 
 def test_rates_by_hour_and_zone_are_shrunk_toward_the_overall_rate():
     _, features = scored_trips(20_000)
-    counts = count_values(features, ("pickup_hour",), SCORED_SPLIT, "all")
-    encoding = fit_encoding(counts, SCORED_SPLIT, "all")
+    counts = count_values(features, ("pickup_hour",), SCORED_SPLIT, "all", TLC)
+    encoding = fit_encoding(counts, SCORED_SPLIT, "all", TLC)
     rows = features[features["pickup_at"] < "2023-01-11"]
     overall_rate = rows["high_tip"].mean()
     group = rows[(rows["pickup_hour"] == 8) & (rows["PULocationID"] == 100)]
-    expected = (group["high_tip"].sum() + HOUR_ZONE_SMOOTHING * overall_rate) / (
-        len(group) + HOUR_ZONE_SMOOTHING
+    expected = (group["high_tip"].sum() + BASELINE_SMOOTHING * overall_rate) / (
+        len(group) + BASELINE_SMOOTHING
     )
-    assert encoding.hour_zone_rate(np.array([8]), np.array([100]))[0] == pytest.approx(expected, rel=1e-6)
-    assert encoding.hour_zone_rate(np.array([8]), np.array([9_999]))[0] == pytest.approx(
-        overall_rate, rel=1e-6
-    )
+    trips = {
+        "pickup_at": np.empty(2),
+        "pickup_hour": np.array([8, 8]),
+        "PULocationID": np.array([100, 9_999]),
+    }
+    assert encoding.baseline_rate(trips).tolist() == pytest.approx([expected, overall_rate], rel=1e-6)
     assert Encoding.from_json(encoding.to_json()) == encoding

@@ -14,8 +14,8 @@ from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.schema import Table
 from toytip.core.splits import Split, TimeRange
-from toytip.core.tables import PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TRIPS
-from toytip.core.tlc import trip_id_base
+from toytip.core.tables import FEATURES, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TRIPS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.evaluation.tally import combine_tallies
 from toytip.stages import clean, conform, featurize, postprocess, preprocess, summarize
 
@@ -24,7 +24,7 @@ SPLIT = Split(
     validation=TimeRange("2023-01-15T00:00:00", "2023-01-20T00:00:00"),
     test=TimeRange("2023-01-20T00:00:00", "2023-02-01T00:00:00"),
 )
-NAMES = featurize.feature_set("payment")
+NAMES = TLC.feature_set("payment")
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 amounts = st.none() | st.sampled_from([0.0, -1.0, 10.0, 2.5, 1e9]) | st.floats(-500, 500)
@@ -34,9 +34,11 @@ times = st.none() | st.datetimes(
 )
 KINDS = {"datetime64[us]": times, "float64": amounts, "float32": codes}
 a_trip = st.fixed_dictionaries(
-    {}, optional={c.name: KINDS[c.dtype] for c in TRIPS.columns if c.name in GOOD_TRIP}
+    {}, optional={c.name: KINDS[c.dtype] for c in TLC.table(TRIPS).columns if c.name in GOOD_TRIP}
 )
-trip_lists = st.lists(a_trip, max_size=25).map(lambda rows: make_trips(*rows) if rows else TRIPS.empty())
+trip_lists = st.lists(a_trip, max_size=25).map(
+    lambda rows: make_trips(*rows) if rows else TLC.table(TRIPS).empty()
+)
 cuts = st.lists(st.integers(0, 25), max_size=4)
 
 
@@ -50,12 +52,12 @@ def joined(frames):
 
 
 def accepted(trips):
-    return clean.clean(trips)[0]
+    return clean.clean(trips, TLC)[0]
 
 
 def scored(features):
     probability = (features["trip_id"] * 2654435761 % 1000 / 1000).astype("float32")
-    return SCORES.validate(
+    return TLC.table(SCORES).validate(
         features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
             probability=probability,
             high_tip=features["high_tip"],
@@ -66,13 +68,13 @@ def scored(features):
 
 
 def predicted(features):
-    return postprocess.postprocess(scored(features), 0.25)
+    return postprocess.postprocess(scored(features), 0.25, TLC)
 
 
 def all_tables(trips):
     """Return the tables of the stages that work on each partition alone."""
-    good, bad = clean.clean(trips)
-    features = featurize.featurize(good)
+    good, bad = clean.clean(trips, TLC)
+    features = featurize.featurize(good, TLC)
     return good, bad, features, predicted(features)
 
 
@@ -87,8 +89,10 @@ def test_partition_wise_stages_do_not_depend_on_the_partitions(trips, at):
 @quick
 @given(trip_lists, cuts)
 def test_encoding_does_not_depend_on_the_partitions(trips, at):
-    features = featurize.featurize(accepted(joined([trips, make_trips({}, {"tip_amount": 0.0})])))
-    encoding = preprocess.fit_encoding(preprocess.count_values(features, NAMES, SPLIT, "all"), SPLIT, "all")
+    features = featurize.featurize(accepted(joined([trips, make_trips({}, {"tip_amount": 0.0})])), TLC)
+    encoding = preprocess.fit_encoding(
+        preprocess.count_values(features, NAMES, SPLIT, "all", TLC), SPLIT, "all", TLC
+    )
     pieces = [preprocess.encode(piece, encoding) for piece in cut(features, at)]
     pd.testing.assert_frame_equal(preprocess.encode(features, encoding), joined(pieces))
 
@@ -96,10 +100,10 @@ def test_encoding_does_not_depend_on_the_partitions(trips, at):
 @quick
 @given(trip_lists)
 def test_every_row_is_accepted_or_rejected_and_cleaning_is_idempotent(trips):
-    good, bad = clean.clean(trips)
+    good, bad = clean.clean(trips, TLC)
     assert sorted([*good["trip_id"], *bad["trip_id"]]) == sorted(trips["trip_id"])
     assert sum(clean.count_reasons(bad).values()) == len(bad)
-    good_again, none = clean.clean(good)
+    good_again, none = clean.clean(good, TLC)
     pd.testing.assert_frame_equal(good_again, good)
     assert none.empty
 
@@ -107,10 +111,10 @@ def test_every_row_is_accepted_or_rejected_and_cleaning_is_idempotent(trips):
 @quick
 @given(trip_lists, cuts)
 def test_value_counts_merge_exactly(trips, at):
-    features = featurize.featurize(accepted(trips))
-    parts = [preprocess.count_values(piece, NAMES, SPLIT, "all") for piece in cut(features, at)]
-    total = preprocess.count_values(features, NAMES, SPLIT, "all")
-    neutral = preprocess.ValueCounts.empty(NAMES)
+    features = featurize.featurize(accepted(trips), TLC)
+    parts = [preprocess.count_values(piece, NAMES, SPLIT, "all", TLC) for piece in cut(features, at)]
+    total = preprocess.count_values(features, NAMES, SPLIT, "all", TLC)
+    neutral = preprocess.ValueCounts.empty(NAMES, TLC)
     forward, backward = neutral, neutral
     for part in parts:
         forward, backward = forward.merge(part), part.merge(backward)
@@ -124,9 +128,9 @@ def test_value_counts_merge_exactly(trips, at):
 @settings(max_examples=25, deadline=None)
 @given(trip_lists, cuts)
 def test_metric_histograms_merge_exactly(trips, at):
-    features = featurize.featurize(accepted(trips))
+    features = featurize.featurize(accepted(trips), TLC)
     predictions = predicted(features)
-    encoding = Encoding(features=(), split=SPLIT, segment="all", rows=5, positives=2)
+    encoding = Encoding(features=(), split=SPLIT, segment="all", rows=5, positives=2, dataset=TLC)
 
     def summed(frames):
         return summarize.summarize_predictions(*frames, encoding, ("Queens",) * 266)
@@ -143,7 +147,7 @@ def test_metric_histograms_merge_exactly(trips, at):
 
 
 def empty_features():
-    return featurize.featurize(TRIPS.empty())
+    return featurize.featurize(TLC.table(TRIPS).empty(), TLC)
 
 
 @pytest.mark.parametrize(
@@ -153,14 +157,15 @@ def empty_features():
             lambda: conform.conform(
                 raw_table(1).slice(0, 0),
                 SourcePartition(taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=0, number=0),
+                TLC,
             ),
-            RAW_TRIPS,
+            TLC.table(RAW_TRIPS),
         ),
-        (lambda: clean.clean(TRIPS.empty())[0], TRIPS),
-        (lambda: clean.clean(TRIPS.empty())[1], REJECTS),
-        (empty_features, featurize.FEATURES_SCHEMA),
-        (lambda: scored(empty_features()), SCORES),
-        (lambda: predicted(empty_features()), PREDICTIONS),
+        (lambda: clean.clean(TLC.table(TRIPS).empty(), TLC)[0], TLC.table(TRIPS)),
+        (lambda: clean.clean(TLC.table(TRIPS).empty(), TLC)[1], TLC.table(REJECTS)),
+        (empty_features, TLC.table(FEATURES)),
+        (lambda: scored(empty_features()), TLC.table(SCORES)),
+        (lambda: predicted(empty_features()), TLC.table(PREDICTIONS)),
     ],
 )
 def test_no_rows_give_the_next_tables_empty(stage, table: Table):
@@ -170,16 +175,16 @@ def test_no_rows_give_the_next_tables_empty(stage, table: Table):
 def test_schema_validation_rejects_undeclared_columns():
     from toytip.errors import SchemaError
 
-    good = TRIPS.empty()
+    good = TLC.table(TRIPS).empty()
     for bad in (good.drop(columns="trip_id"), good.assign(more=1), good[good.columns[::-1]]):
         with pytest.raises(SchemaError, match="cannot use the rows of trips: missing columns"):
-            TRIPS.validate(bad)
+            TLC.table(TRIPS).validate(bad)
     with pytest.raises(SchemaError, match="column VendorID has dtype int64 instead of float32"):
-        TRIPS.validate(good.assign(VendorID=pd.Series(dtype="int64")))
+        TLC.table(TRIPS).validate(good.assign(VendorID=pd.Series(dtype="int64")))
 
 
 def test_a_table_is_equal_after_a_round_trip_through_arrow():
     trips = make_trips({}, {"passenger_count": None, "airport_fee": 1.25})
-    pd.testing.assert_frame_equal(TRIPS.from_arrow(TRIPS.to_arrow(trips)), trips)
-    assert str(TRIPS.to_arrow(trips).schema.field("passenger_count").type) == "int32"
-    assert trip_id_base("green", 2023, 1) == 2_202301_000_000_000
+    pd.testing.assert_frame_equal(TLC.table(TRIPS).from_arrow(TLC.table(TRIPS).to_arrow(trips)), trips)
+    assert str(TLC.table(TRIPS).to_arrow(trips).schema.field("passenger_count").type) == "int32"
+    assert TLC.first_trip_id("green", 2023, 1) == 2_202301_000_000_000

@@ -26,7 +26,8 @@ from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import REJECTS, TRIPS
 from toytip.core.time_values import to_new_york
-from toytip.core.tlc import FIELDS_BY_NAME
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import FIELDS_BY_NAME
 from toytip.errors import SchemaError, ToytipError
 from toytip.models.raw_trips import trips_to_table
 from toytip.serving.values import InvalidValuesError, read_values
@@ -296,23 +297,23 @@ def test_a_row_with_an_unreadable_value_is_rejected_and_counted():
     }.items():
         table = table.set_column(table.column_names.index(name), name, column)
     partition = SourcePartition(taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=6, number=0)
-    kept, rejects = clean(conform(table, partition))
+    kept, rejects = clean(conform(table, partition, TLC), TLC)
     assert count_reasons(rejects) == {"unreadable_value": 3}
     assert rejects["trip_id"].tolist() == [1_202_301_000_000_000 + row for row in (0, 1, 3)]
     assert rejects["passenger_count"].isna().tolist() == [True, False, True]
     assert kept["passenger_count"].isna().tolist() == [False, True, False]
-    assert REJECTS.to_arrow(rejects).num_rows == TRIPS.to_arrow(kept).num_rows == 3
+    assert TLC.table(REJECTS).to_arrow(rejects).num_rows == TLC.table(TRIPS).to_arrow(kept).num_rows == 3
 
 
 def test_the_unreadable_values_of_a_column_have_an_example():
     table = pa.table({"Fare_Amount": ["1", "ten", "2", "eleven", None], "vendor_id": [1, 2, 3, 4, 5]})
-    (found,) = find_unreadable(table, read_columns(table, "f")).values()
+    (found,) = find_unreadable(table, read_columns(table, "f", TLC), TLC).values()
     assert found.describe().startswith("column Fare_Amount has 2 of 4 values that are not a number")
     assert found.describe("line {} of f".format).endswith("for example 'ten' in line 1 of f")
     with pytest.raises(
         SchemaError, match=r"has 2 of 3 values .* for example 'ten' in row 1 \(counted from 0\)"
     ):
-        conform_columns(pa.table({"fare_amount": ["1", "ten", "eleven"]}), "trips.csv")
+        conform_columns(pa.table({"fare_amount": ["1", "ten", "eleven"]}), "trips.csv", TLC)
 
 
 # --- JSON values have the same rules, without Arrow.
@@ -370,12 +371,12 @@ def test_no_column_gives_a_traceback(field, arrow_type, values):
     column = build_column(values, arrow_type)
     table = pa.table({field.name: column})
     try:
-        by_field = read_columns(table, "f")
-        find_unreadable(table, by_field)
+        by_field = read_columns(table, "f", TLC)
+        find_unreadable(table, by_field, TLC)
     except ToytipError:
         return
     converted = by_field[field.name]
-    assert converted.array.dtype == TRIPS.dtypes[field.name]
+    assert converted.array.dtype == TLC.table(TRIPS).dtypes[field.name]
     assert len(converted.array) == len(column)
     if field.kind != "time":
         assert np.isfinite(converted.array[~np.isnan(converted.array)]).all()
@@ -391,7 +392,7 @@ def test_no_column_gives_a_traceback(field, arrow_type, values):
 )
 def test_no_trip_of_plain_values_gives_a_traceback(trips):
     try:
-        columns = conform_columns(trips_to_table(trips), "the trips")
+        columns = conform_columns(trips_to_table(trips), "the trips", TLC)
     except ToytipError:
         return
     assert all(len(column) == len(trips) for column in columns.values())
@@ -409,7 +410,7 @@ def test_the_largest_values_give_finite_features():
     }.items():
         table = table.set_column(table.column_names.index(name), name, column)
     partition = SourcePartition(taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=6, number=0)
-    kept, rejects = clean(conform(table, partition))
+    kept, rejects = clean(conform(table, partition, TLC), TLC)
     assert count_reasons(rejects) == {"unreadable_value": 4}
-    features = featurize(kept).select_dtypes("number")
+    features = featurize(kept, TLC).select_dtypes("number")
     assert not np.isinf(features.to_numpy(np.float64)).any()

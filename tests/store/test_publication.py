@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.trips import make_manifest, make_part_record, make_run, make_trips
 from toytip.core.tables import TRIPS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ConfigError, StoreError
 from toytip.store import maintenance
 from toytip.store.manifest import VersionRef
@@ -33,7 +34,9 @@ def store(tmp_path):
 def add_table(store, version, table="trips", rows=3, parents=()):
     """Complete a table of a version, without a run manifest."""
     part = replace(make_part_record(), fingerprint=f"{table} {rows}")
-    record = store.write_data_file(replace(TRIPS, name=table), version, part, make_trips(*[{}] * rows))
+    record = store.write_data_file(
+        replace(TLC.table(TRIPS), name=table), version, part, make_trips(*[{}] * rows)
+    )
     manifest = replace(make_manifest([record], version, table), parents=tuple(parents))
     return store.add_table(manifest)
 

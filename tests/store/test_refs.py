@@ -9,6 +9,7 @@ from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import make_manifest, make_part_record, make_trips, publish_table
 from toytip.config import Settings
 from toytip.core.tables import TRIPS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ConfigError, StoreError
 from toytip.pipeline.context import RunContext
 from toytip.progress.tracker import Progress
@@ -26,7 +27,7 @@ from toytip.store.store import Store
 
 
 def publish_at(store, version, created_at):
-    record = store.write_data_file(TRIPS, version, make_part_record(), make_trips({}, {}, {}))
+    record = store.write_data_file(TLC.table(TRIPS), version, make_part_record(), make_trips({}, {}, {}))
     return publish_table(store, replace(make_manifest([record], version), created_at=created_at))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.trips import make_manifest, make_part_record, make_trips, publish_table, publish_trips
 from toytip.core.tables import TRIPS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import StoreError, StoreFormatError
 from toytip.store import maintenance
 from toytip.store.layout import new_version_id
@@ -39,11 +40,12 @@ def test_layout(store):
 def test_a_file_name_depends_only_on_the_input(store):
     with store.write_version("v1"):
         first, second = (
-            store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2)
+            store.write_data_file(TLC.table(TRIPS), "v1", make_part_record(), make_trips({}, {}))
+            for _ in range(2)
         )
         assert first == second
         manifest = publish_table(store, make_manifest([second]))
-    assert store.read_data_file(TRIPS, "v1", manifest.files[0]).equals(make_trips({}, {}))
+    assert store.read_data_file(TLC.table(TRIPS), "v1", manifest.files[0]).equals(make_trips({}, {}))
 
 
 def test_a_published_version_is_never_changed(store):
@@ -56,14 +58,14 @@ def test_a_published_version_is_never_changed(store):
         with pytest.raises(StoreError, match="already published"):
             store.require_unpublished("v1")
     assert Path(store.manifest_uri("trips", "v1")).read_bytes() == before
-    assert store.read_data_file(TRIPS, "v1", resolve_version(store, "trips").files[0]).equals(
+    assert store.read_data_file(TLC.table(TRIPS), "v1", resolve_version(store, "trips").files[0]).equals(
         make_trips({}, {}, {})
     )
 
 
 def test_unpublished_files_are_deleted(store):
     with store.write_version("v1"):
-        store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
+        store.write_data_file(TLC.table(TRIPS), "v1", make_part_record(), make_trips({}))
         assert below(store, "_staging/v1/**/*.parquet")
     assert not below(store, "**/*.parquet")
     assert store.list_manifests() == []
@@ -74,7 +76,7 @@ def _die_in_the_middle(root, moved):
 
     store = Store(root, "dev")
     with store.write_version("v1"):
-        store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
+        store.write_data_file(TLC.table(TRIPS), "v1", make_part_record(), make_trips({}))
         if moved:
             Path(store.uri("trips")).mkdir()
             Path(store.uri("_staging/v1/trips")).rename(store.version_uri("trips", "v1"))
@@ -102,10 +104,10 @@ def test_files_of_a_killed_run_are_invisible_until_they_are_reused(killed):
         assert found.version == "v1"
         assert killed.reuse_data_file("trips", "v2", found)
         publish_table(killed, make_manifest([found.record], "v2"))
-    assert killed.read_data_file(TRIPS, "v2", found.record).equals(make_trips({}))
+    assert killed.read_data_file(TLC.table(TRIPS), "v2", found.record).equals(make_trips({}))
     killed.purge("v1")
     assert not below(killed, "_staging/*")
-    assert killed.read_data_file(TRIPS, "v2", found.record).equals(make_trips({}))
+    assert killed.read_data_file(TLC.table(TRIPS), "v2", found.record).equals(make_trips({}))
 
 
 def test_the_version_of_a_killed_run_can_be_written_again(killed):
@@ -139,7 +141,7 @@ def test_files_that_are_not_manifests_are_ignored(store):
 def test_complete_files_remain_after_an_error_but_not_after_an_interrupt(store):
     for error, left in ((StoreError("the disk is full"), True), (KeyboardInterrupt(), False)):
         with contextlib.suppress(StoreError, KeyboardInterrupt), store.write_version("v1"):
-            store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
+            store.write_data_file(TLC.table(TRIPS), "v1", make_part_record(), make_trips({}))
             raise error
         assert bool(store.find_data_files("trips")) == left
         assert bool(below(store, "_staging/*")) == left
@@ -188,7 +190,7 @@ def test_a_file_with_one_changed_bit_is_reported_and_not_read(store):
     (fault,) = maintenance.verify_version(store, "v1", lambda _: None)
     assert (fault.path, fault.message) == (f"dev/trips/version=v1/{manifest.files[0].path}", "has changed")
     with pytest.raises(StoreError, match="its checksum differs from the manifest"):
-        store.read_data_file(TRIPS, "v1", manifest.files[0])
+        store.read_data_file(TLC.table(TRIPS), "v1", manifest.files[0])
     part.rename(part.with_name("part-00009.parquet"))
     assert {fault.message for fault in maintenance.verify_version(store, "v1", lambda _: None)} == {
         "is missing",
@@ -225,7 +227,7 @@ def test_a_missing_file_and_a_damaged_manifest_are_errors(store):
         manifest = publish_trips(store)
     (Path(store.version_uri("trips", "v1")) / manifest.files[0].path).unlink()
     with pytest.raises(StoreError, match=r"cannot read .*no such file"):
-        store.read_data_file(TRIPS, "v1", manifest.files[0])
+        store.read_data_file(TLC.table(TRIPS), "v1", manifest.files[0])
     Path(store.manifest_uri("trips", "v1")).write_text("{")
     with pytest.raises(StoreError, match="cannot read manifest"):
         resolve_version(store, "trips")

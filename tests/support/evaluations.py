@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from toytip.core.categories import slice_label
+from toytip.datasets.tlc.dataset import TLC
 from toytip.evaluation.report import (
     BaselineMetrics,
     ConfusionCounts,
@@ -45,4 +45,6 @@ def slice_metrics(**changes):
     """Return the metrics of an evaluation slice."""
     values = {"auc": 0.9, "f1": 0.9, "f1_always_positive": 0.9, "log_loss": 0.9, "auc_binning_error": None}
     slice_ = {"slice": "hour", "value": "8", "rows": 900, "prevalence": 0.5, **values, **changes}
-    return SliceMetrics(**{"label": slice_label(slice_["slice"], slice_["value"]), **slice_})
+    name, value = slice_["slice"], slice_["value"]
+    facts = {"label": TLC.slice_label(name, value), "is_segment": (name, value) == TLC.segment.same_slice}
+    return SliceMetrics(**{**facts, **slice_})

@@ -16,15 +16,15 @@ from toytip.core.months import Month, parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import in_split, plan_split
-from toytip.core.tlc import source_column
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import source_column
+from toytip.datasets.tlc.synthetic import SyntheticSpec, generate_month
 from toytip.models.card import ModelCard
 from toytip.models.package import write_package
 from toytip.models.registered_model import RegisteredModel
 from toytip.models.registry import open_registry
 from toytip.monitoring.history import MonitoringHistory
-from toytip.sources.synthetic import SyntheticSpec, generate_month
-from toytip.stages import clean, conform, featurize, preprocess, zone_rates
-from toytip.stages.catalog import FEATURE_AVAILABILITY
+from toytip.stages import clean, conform, featurize, preprocess
 from toytip.store.lineage import LineageNode
 from toytip.training.boosting import model_bytes
 from toytip.training.local import train_in_process
@@ -48,18 +48,19 @@ def train_model(
     taxi: str = "green", segment: str = "all", version: str = "v1", feature_set: str = "payment"
 ) -> TrainedModel:
     """Train a model of one synthetic month."""
-    month, names = MONTHS[0], featurize.feature_set(feature_set)
+    month, names = MONTHS[0], TLC.feature_set(feature_set)
     partition = SourcePartition(taxi=taxi, month=month, uri="synthetic", start=0, stop=1_500, number=0)
     raw = raw_month(taxi, month).slice(0, 1_500)
-    features = featurize.featurize(clean.clean(conform.conform(raw, partition))[0])
+    features = featurize.featurize(clean.clean(conform.conform(raw, partition, TLC), TLC)[0], TLC)
     split = plan_split(MONTHS)
     encoding = preprocess.fit_encoding(
-        preprocess.count_values(features, names, split, segment),
+        preprocess.count_values(features, names, split, segment, TLC),
         split,
         segment,
-        zone_rates.zone_rates_for(feature_set),
+        TLC,
+        TLC.target_rate_set(feature_set),
     )
-    rows = features[in_split(features, split, segment, "train")]
+    rows = features[in_split(features, split, segment, "train", TLC)]
     part = preprocess.encode(rows, encoding).assign(**{LABEL_COLUMN: rows["high_tip"]})
     params = BoosterParams(rounds=ROUNDS, max_depth=3, learning_rate=0.4)
     spec = TrainingSpec(params=params, bin_counts=encoding.bin_counts)
@@ -82,7 +83,7 @@ def register(store: Path, model: TrainedModel, *, promote: bool = True, **tags: 
 
 def make_card(model: TrainedModel) -> ModelCard:
     """Return the card of a model that was not evaluated."""
-    features = {name: FEATURE_AVAILABILITY[name] for name in model.encoding.feature_names}
+    features = {name: TLC.feature_availability[name] for name in model.encoding.feature_names}
     node: dict[str, Any] = {
         "version": model.version,
         "created_at": "",

@@ -14,12 +14,13 @@ from toytip.core.months import Month, parse_months
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import SyntheticSpec, generate_month
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.monitoring.comparison import MonitoringResult, run_monitoring
 from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.plan import plan_monitoring
-from toytip.sources.synthetic import SyntheticSpec, generate_month
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile
 from toytip.stages.summarize import summarize_predictions
 from toytip.training.boosting import model_bytes
@@ -44,18 +45,18 @@ def featurize_month(month: Month, spec: SyntheticSpec) -> tuple[pd.DataFrame, in
     """Return the features of a month, the number of rows read, and the rejected rows by reason."""
     table = generate_month(month, spec)
     partition = SourcePartition(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
-    trips, rejects = clean.clean(conform.conform(table, partition))
-    return featurize.featurize(trips), len(table), clean.count_reasons(rejects)
+    trips, rejects = clean.clean(conform.conform(table, partition, TLC), TLC)
+    return featurize.featurize(trips, TLC), len(table), clean.count_reasons(rejects)
 
 
 def score_month(model: TrainedModel, month: Month, spec: SyntheticSpec) -> MonthInputs:
     """Score a month as the tasks of a run do, and return the inputs of monitoring."""
     features, rows, rejects = featurize_month(month, spec)
     encoded = preprocess.encode(features, model.encoding)
-    predictions = postprocess.postprocess(infer.infer(features, encoded, model), model.threshold)
+    predictions = postprocess.postprocess(infer.infer(features, encoded, model), model.threshold, TLC)
     return MonthInputs(
         summarize_predictions(predictions, features, model.encoding),
-        MonthSummary(histograms=profile.profile(features), rows=rows, rejects=rejects),
+        MonthSummary(histograms=profile.profile(features, TLC), rows=rows, rejects=rejects),
     )
 
 
@@ -63,8 +64,8 @@ def train_model(spec: SyntheticSpec, names: Sequence[str]) -> TrainedModel:
     """Train a model on the first three months of the year."""
     split = plan_split(LONG_YEAR, "2021-01:2021-03", "2021-04", "2021-05:2022-04")
     features = [featurize_month(month, spec)[0] for month in LEARNING_MONTHS]
-    counts = [preprocess.count_values(frame, names, split, "all") for frame in features]
-    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all")
+    counts = [preprocess.count_values(frame, names, split, "all", TLC) for frame in features]
+    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all", TLC)
     parts = [
         preprocess.encode(frame, encoding).assign(**{LABEL_COLUMN: frame["high_tip"]})
         for frame in features[:3]

@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
-from toytip.core.tables import PREDICTIONS
-from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.core.tables import FEATURES, PREDICTIONS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.store import maintenance
 from toytip.store.store import Store
 
@@ -46,7 +46,7 @@ def check_same_results(store: Store, summary: dict[str, Any], reference: Referen
     """Compare predictions and features with those of the undisturbed run, by trip."""
     root, reference_summary = reference
     runs = [(Store(str(root), "dev"), reference_summary), (store, summary)]
-    for table in (PREDICTIONS, FEATURES_SCHEMA):
+    for table in (TLC.table(PREDICTIONS), TLC.table(FEATURES)):
         frames = [_read_frames(run_store, table, run_summary) for run_store, run_summary in runs]
         expected_ids, ids = (_count_trip_ids(run_frames) for run_frames in frames)
         COUNTS["rows lost"] += sum((expected_ids - ids).values())

@@ -7,7 +7,8 @@ from tests.support.trips import make_trips
 from toytip.core.model import Encoding
 from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import SCORES
-from toytip.core.tlc import ZONE_ID_COUNT
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import ZONE_ID_COUNT
 from toytip.stages import featurize
 from toytip.stages.postprocess import postprocess
 from toytip.stages.summarize import summarize_predictions
@@ -24,7 +25,8 @@ ENCODING = Encoding(
     segment="all",
     rows=10,
     positives=4,
-    hour_zone_rates=tuple(HOUR_ZONE_RATES.tolist()),
+    baseline_rates=tuple(HOUR_ZONE_RATES.tolist()),
+    dataset=TLC,
 )
 
 
@@ -43,7 +45,7 @@ def scored_trips(rows=5_000, seed=3):
     trips["trip_distance"] = rng.gamma(2, 2, rows)
     label = rng.random(rows) < np.where(trips["payment_type"] == 1, 0.6, 0.05)
     trips["tip_amount"] = np.where(label, 5.0, 0.0)
-    features = featurize.featurize(trips)
+    features = featurize.featurize(trips, TLC)
     probability = np.clip(rng.normal(0.4 + 0.2 * label, 0.2), 0, 1).astype(np.float32)
     split = np.select(
         [features["pickup_at"] < v for v in ("2023-01-11", "2023-01-21")], ["train", "validation"], "test"
@@ -54,9 +56,9 @@ def scored_trips(rows=5_000, seed=3):
         split=pd.Series(split, dtype="str"),
         model_version=pd.Series(["v1"] * rows, dtype="str"),
     )
-    return SCORES.validate(frame[SCORES.names]), features
+    return TLC.table(SCORES).validate(frame[TLC.table(SCORES).names]), features
 
 
 def tallies_of(scores, features, threshold=0.5, **options):
     """Return the metric histograms of predictions at a threshold."""
-    return summarize_predictions(postprocess(scores, threshold), features, ENCODING, **options)
+    return summarize_predictions(postprocess(scores, threshold, TLC), features, ENCODING, **options)

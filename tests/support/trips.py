@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import TRIPS
-from toytip.core.tlc import FIELDS, trip_id_base
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import FIELDS
 from toytip.store.manifest import Manifest
 from toytip.store.run_manifest import RunManifest, RunStatus
 
@@ -53,10 +54,10 @@ SCORING_TRIP = {
 def make_trips(*changes: dict[str, Any], month: Month = JANUARY) -> pd.DataFrame:
     """Return `trips`: one good trip per dictionary, with its changes, in the file of the month."""
     frame = pd.DataFrame([{**GOOD_TRIP, **change} for change in changes], columns=list(GOOD_TRIP))
-    frame.insert(0, "trip_id", trip_id_base("yellow", *month) + np.arange(len(frame)))
+    frame.insert(0, "trip_id", TLC.first_trip_id("yellow", *month) + np.arange(len(frame)))
     for name in ("pickup_at", "dropoff_at"):
         frame[name] = pd.to_datetime(frame[name], format="ISO8601")
-    return TRIPS.validate(frame[TRIPS.names].astype(TRIPS.dtypes))
+    return TLC.table(TRIPS).validate(frame[TLC.table(TRIPS).names].astype(TLC.table(TRIPS).dtypes))
 
 
 def raw_table(rows: int = 50, month: Month = JANUARY, prefix: str = "tpep", seed: int = 1) -> pa.Table:
@@ -115,7 +116,7 @@ def make_manifest(records, version: str = "v1", table: str = "trips") -> Manifes
 
 def publish_trips(store, version: str = "v1", rows: int = 3, **run: Any) -> Manifest:
     """Publish a version of `trips` with one data file."""
-    record = store.write_data_file(TRIPS, version, make_part_record(), make_trips(*[{}] * rows))
+    record = store.write_data_file(TLC.table(TRIPS), version, make_part_record(), make_trips(*[{}] * rows))
     return publish_table(store, make_manifest([record], version), **run)
 
 

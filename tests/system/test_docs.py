@@ -21,7 +21,8 @@ from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import make_manifest, make_part_record, publish_table, write_months
 from toytip.cli import app
 from toytip.core.months import parse_months
-from toytip.sources.synthetic import SyntheticSpec, generate_month
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.synthetic import SyntheticSpec, generate_month
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -231,12 +232,18 @@ def three_trips(tmp_path, monkeypatch):
     store = Store(str(tmp_path / "toytip-store"), "dev")
     with store.write_version("v1"):
         predictions = (
-            PREDICTIONS.empty()
+            TLC.table(PREDICTIONS)
+            .empty()
             .reindex(range(3))
-            .assign(**{c.name: {"str": "x", "bool": True}.get(c.dtype, 1) for c in PREDICTIONS.columns})
+            .assign(
+                **{c.name: {"str": "x", "bool": True}.get(c.dtype, 1) for c in TLC.table(PREDICTIONS).columns}
+            )
         )
         record = store.write_data_file(
-            PREDICTIONS, "v1", make_part_record(), predictions.astype(PREDICTIONS.dtypes)
+            TLC.table(PREDICTIONS),
+            "v1",
+            make_part_record(),
+            predictions.astype(TLC.table(PREDICTIONS).dtypes),
         )
         publish_table(store, make_manifest([record], "v1", table="predictions"))
     monkeypatch.chdir(tmp_path)
@@ -338,9 +345,8 @@ def test_the_examples_of_settings_are_valid(tmp_path, monkeypatch, page):
 
 
 def test_trip_ids_have_the_documented_form():
-    from toytip.core.tlc import trip_id_base
 
-    assert trip_id_base("green", 2023, 1) + 41 == 2202301000000041
+    assert TLC.first_trip_id("green", 2023, 1) + 41 == 2202301000000041
 
 
 def test_every_dependency_is_explained():

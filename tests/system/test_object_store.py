@@ -22,6 +22,7 @@ from tests.support.runs import parse_summary, require_error, run_toytip, start_t
 from tests.support.trips import make_part_record, make_run, make_trips, publish_trips, read_files
 from toytip.core.access import StorageOptions
 from toytip.core.tables import TRIPS
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import SourceError, StoreError
 from toytip.io.access import open_file, open_file_io
 from toytip.io.local import LocalFileIO
@@ -483,7 +484,7 @@ def test_one_of_sixteen_concurrent_writers_succeeds(store, bucket):
         won = [manifest for manifest in pool.map(write, range(16)) if manifest]
     assert len(won) == 1
     assert store.list_manifests() == won
-    assert len(store.read_data_file(TRIPS, "v1", won[0].files[0])) == won[0].rows
+    assert len(store.read_data_file(TLC.table(TRIPS), "v1", won[0].files[0])) == won[0].rows
 
     def create(number):
         with contextlib.suppress(FileExistsError):
@@ -604,7 +605,7 @@ def test_reused_files_are_copied_by_the_server(store, bucket):
         assert store.reuse_data_file("trips", "v2", found)
         assert not store.reuse_data_file("trips", "v2", found._replace(file_name="dev/trips/version=v1/none"))
     with store.write_version("v3"):
-        store.write_data_file(TRIPS, "v3", make_part_record(fingerprint="other"), make_trips({}))
+        store.write_data_file(TLC.table(TRIPS), "v3", make_part_record(fingerprint="other"), make_trips({}))
     assert len(bucket.list_files("dev/trips")) == 1, "what was not published is gone"
 
 

@@ -16,17 +16,19 @@ from docs import generate
 from docs.generate import __main__ as generator
 from docs.generate import commands, json_schema, pages
 from docs.generate.json_schema import RESULTS
+from docs.generate.tables import READABLE_TABLES
 from tests.support.runs import parse_summary
 from toytip import errors
 from toytip.cli.command import EXIT_CODES
 from toytip.config import Settings
 from toytip.core import glossary
+from toytip.core.dataset.declarations import AVAILABILITY_TIMES
 from toytip.core.jsonable import FLATTEN, to_json
 from toytip.core.months import Month
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ConfigError, SchemaError
 from toytip.evaluation.metrics import compute_metrics
 from toytip.evaluation.tally import Tally
-from toytip.stages import catalog, clean, featurize, zone_rates
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = dict(commands.commands())
@@ -250,41 +252,40 @@ def test_options_and_settings_have_the_same_defaults():
 
 
 def test_every_column_is_documented(files):
-    for table in catalog.READABLE_TABLES.values():
+    for table in READABLE_TABLES:
         section = re.search(rf"^## {table.name}$(.*?)(?=^## )", files["tables.md"], re.MULTILINE | re.DOTALL)[
             1
         ]
         assert table.description
         for column in table.columns:
             assert f"| `{column.name}` | `{column.dtype}`" in section
-            assert glossary.column_doc(table.name, column.name).text in section
+            assert glossary.column_doc(table.name, column.name, TLC.column_docs).text in section
 
 
 def test_a_column_without_a_description_is_an_error():
     with pytest.raises(SchemaError, match="cannot describe column weather of features: it is not documented"):
-        glossary.column_doc("features", "weather")
+        glossary.column_doc("features", "weather", TLC.column_docs)
 
 
 def test_the_glossary_has_no_surplus_entries():
-    columns = {column.name for table in catalog.READABLE_TABLES.values() for column in table.columns}
-    assert {*glossary.COLUMN_DOCS, *(name for _, name in glossary.TABLE_COLUMN_DOCS)} == columns | set(
-        zone_rates.ZONE_RATES_BY_NAME
-    )
+    columns = {column.name for table in READABLE_TABLES for column in table.columns}
+    described = {*glossary.COLUMN_DOCS, *TLC.column_docs, *(name for _, name in glossary.TABLE_COLUMN_DOCS)}
+    assert described == columns | set(TLC.target_rates)
     assert list(glossary.METRIC_DOCS) == [*asdict(compute_metrics(Tally.empty())), "f1_always_positive"]
 
 
 def test_availability_is_consistent():
     """The glossary agrees with the declarations, and no feature is known before its inputs."""
     order = list(glossary.AVAILABILITY_DESCRIPTIONS)
-    assert order == [*featurize.AVAILABILITY_TIMES, "settled"]
-    for item in (*featurize.FEATURES, *zone_rates.ZONE_RATES):
-        assert glossary.COLUMN_DOCS[item.name].available_at == item.available_at
-        needed = max(order.index(glossary.COLUMN_DOCS[name].available_at) for name in item.needs)
+    assert order == [*AVAILABILITY_TIMES, "settled"]
+    for item in (*TLC.features, *TLC.target_rates.values()):
+        assert TLC.column_docs[item.name].available_at == item.available_at
+        needed = max(order.index(TLC.column_docs[name].available_at) for name in item.needs)
         assert order.index(item.available_at) >= needed, item.name
 
 
 def test_every_reason_and_error_is_documented(files):
-    for reason in clean.REJECT_REASONS:
+    for reason in TLC.reject_reasons:
         assert f"| `{reason}` |" in files["tables.md"]
     for name, kind in vars(errors).items():
         if inspect.isclass(kind):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from toytip.core.splits import plan_split
+from toytip.datasets.tlc.dataset import TLC
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition
 from toytip.stages.clean import clean
@@ -14,7 +15,7 @@ from toytip.stages.featurize import featurize
 @pytest.fixture(scope="session")
 def features(synthetic):
     partitions = open_source(str(synthetic)).partitions(10_000)
-    frames = [featurize(clean(conform(read_partition(one), one))[0]) for one in partitions]
+    frames = [featurize(clean(conform(read_partition(one), one, TLC), TLC)[0], TLC) for one in partitions]
     return pd.concat(frames, ignore_index=True)
 
 

@@ -1,5 +1,5 @@
 """Features that the tests of training use."""
 
-from toytip.stages.featurize import feature_set
+from toytip.datasets.tlc.dataset import TLC
 
-NAMES = feature_set("payment")
+NAMES = TLC.feature_set("payment")

@@ -8,6 +8,7 @@ from tests.training.data import NAMES
 from toytip.core.columns import LABEL_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
+from toytip.datasets.tlc.dataset import TLC
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.preprocess import similarity_order
 from toytip.training.boosting import (
@@ -25,12 +26,12 @@ from toytip.training.spec import TrainingSpec, boost_config
 
 @pytest.fixture(scope="module")
 def preprocess(features, split):
-    return Preprocess(NAMES, split).fit(features)
+    return Preprocess(NAMES, split, TLC).fit(features)
 
 
 @pytest.fixture(scope="module")
 def train_part(features, split, preprocess):
-    return encoded(preprocess, features[split_names(features, split, "all") == "train"])
+    return encoded(preprocess, features[split_names(features, split, "all", TLC) == "train"])
 
 
 def encoded(preprocess, rows):
@@ -46,7 +47,7 @@ def make_spec(preprocess, **params):
 )
 def test_early_stopping_resumes_from_a_checkpoint(sampling, features, split, preprocess, train_part):
     """A checkpoint has the best round so far, and its loss."""
-    validation = encoded(preprocess, features[split_names(features, split, "all") == "validation"])
+    validation = encoded(preprocess, features[split_names(features, split, "all", TLC) == "validation"])
     params = {"rounds": 200, "early_stopping_rounds": 5, "max_depth": 4, "learning_rate": 0.5}
     spec, checkpoints = make_spec(preprocess, **params, **sampling), {}
 

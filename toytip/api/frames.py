@@ -7,10 +7,22 @@ from dataclasses import fields
 
 import pandas as pd
 
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.jsonable import to_json
+from toytip.datasets.registry import dataset_of
+from toytip.datasets.words import KINDS, SEGMENTS
 from toytip.evaluation.report import EvaluationSummary
+from toytip.store.lineage import find_taxi
+from toytip.store.manifest import Manifest
 from toytip.store.refs import VersionSummary
 from toytip.store.runs import RunList, RunSummary
+from toytip.store.store import Store
+
+
+def dataset_of_version(store: Store, manifest: Manifest) -> Dataset:
+    """Return the data set of the rows of a version."""
+    return dataset_of(find_taxi(store, manifest) or KINDS[0])
 
 
 def versions_frame(summaries: Sequence[VersionSummary]) -> pd.DataFrame:
@@ -21,8 +33,9 @@ def versions_frame(summaries: Sequence[VersionSummary]) -> pd.DataFrame:
 def runs_frame(listed: RunList) -> pd.DataFrame:
     """Return a frame with one row per run, indexed by version."""
     frame = _frame_of(listed.runs, RunSummary)
-    for column, segment in (("auc", "all"), ("card_auc", "card")):
-        values = [run.test_auc[segment] for run in listed.runs]
+    for segment in SEGMENTS:
+        values = [run.test_auc.get(segment) for run in listed.runs]
+        column = "auc" if segment == ALL_ROWS else f"{segment}_auc"
         frame.insert(frame.columns.get_loc("test_auc"), column, pd.Series(values, dtype=float))
     return frame.drop(columns="test_auc").set_index("version")
 

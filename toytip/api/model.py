@@ -13,7 +13,6 @@ from toytip.api.wording import with_python_errors_of_methods
 from toytip.core.model import TrainedModel
 from toytip.errors import ConfigError
 from toytip.models import raw_trips, scoring, trip_columns
-from toytip.stages import catalog
 
 
 class ArrowStream(Protocol):
@@ -49,9 +48,8 @@ class Model:
     @property
     def features(self) -> dict[str, str]:
         """The availability (`pickup`, `dropoff` or `payment`) of each feature, by feature name."""
-        return {
-            name: catalog.FEATURE_AVAILABILITY[name] for name in self.trained_model.encoding.feature_names
-        }
+        encoding = self.trained_model.encoding
+        return {name: encoding.dataset.feature_availability[name] for name in encoding.feature_names}
 
     @property
     def segment(self) -> str:

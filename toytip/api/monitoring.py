@@ -54,11 +54,11 @@ class Monitoring:
     def performance(self) -> pd.DataFrame:
         """The performance of the model by month. The first row covers the reference months.
 
-        Columns are counts and shares (`rows`, `card_share`, `card_high_tip_share`), the realized
+        Columns are counts and shares (`rows`, `segment_share`, `segment_prevalence`), the realized
         metrics, and the metrics that are estimated without labels (`estimated_f1`, ...). The change
-        of a metric since the reference (`f1_change`) is the sum of its parts: `f1_by_card_share`,
-        `f1_by_tip_share` and `f1_by_model`. In a month without labels, values that need labels are
-        NaN.
+        of a metric since the reference (`f1_change`) is the sum of its parts:
+        `f1_by_segment_share`, `f1_by_tip_share` and `f1_by_model`. In a month without labels,
+        values that need labels are NaN.
         """
         rows = [_performance_row(row) for row in self.report.performance_by_month]
         return pd.DataFrame(rows).set_index("month")
@@ -126,9 +126,9 @@ def _performance_row(performance: MonthPerformance) -> dict[str, Any]:
     return {
         "month": performance.month,
         "rows": performance.rows,
-        "card_share": performance.card_share,
-        "card_high_tip_share": performance.card_high_tip_share,
-        "card_auc": performance.card_auc,
+        "segment_share": performance.segment_share,
+        "segment_prevalence": performance.segment_prevalence,
+        "segment_auc": performance.segment_auc,
         **{name: value for name, value in realized.items() if name != "rows"},
         "f1_always_positive": performance.f1_always_positive,
         **{f"estimated_{name}": value for name, value in estimated.items()},
@@ -147,7 +147,7 @@ def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]
         return {}
     columns = {
         f"{metric}_change": change.total,
-        f"{metric}_by_card_share": change.card_share,
+        f"{metric}_by_card_share": change.segment_share,
         f"{metric}_by_tip_share": change.tip_share,
     }
     return columns if metric == "prevalence" else {**columns, f"{metric}_by_model": change.model}

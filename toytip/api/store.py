@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from toytip.api.frames import metrics_frame, runs_frame, versions_frame
+from toytip.api.frames import dataset_of_version, metrics_frame, runs_frame, versions_frame
 from toytip.api.model import Model
 from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.api.wording import with_python_errors, with_python_errors_of_methods
 from toytip.config import Settings
 from toytip.core.months import Month, parse_months
-from toytip.core.tables import FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
+from toytip.core.tables import FEATURES, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
 from toytip.errors import StoreError
 from toytip.evaluation.report import EvaluationReport
 from toytip.store.artifacts import load_tallies
@@ -139,9 +139,9 @@ class Store:
         """
         from toytip.engine import read_table
 
-        read_table.get_readable_table(name)
-        manifest = self._resolve(name, version, as_of, taxi)
-        return read_table.read_table(self._versions, manifest, _parse_months(months))
+        manifest = self._resolve(read_table.get_readable_table(name).name, version, as_of, taxi)
+        dataset = dataset_of_version(self._versions, manifest)
+        return read_table.read_table(self._versions, manifest, dataset, _parse_months(months))
 
     def predictions(
         self,
@@ -153,9 +153,9 @@ class Store:
     ) -> dd.DataFrame:
         """Return the prediction and the label of every kept trip, as a lazy frame (see `table`).
 
-        Columns: `trip_id` (int64), `pickup_at` (New York time), `PULocationID`, `DOLocationID`,
-        `probability` (float32), `prediction` (bool, at the decision threshold), `high_tip` (bool,
-        the label), `split` (train, validation, test or other) and `model_version`.
+        Columns: `trip_id` (int64), `pickup_at` (New York time), the zones, `probability`
+        (float32), `prediction` (bool, at the decision threshold), the label, `split` (train,
+        validation, test or other) and `model_version`.
 
             store.predictions(months="2023-12").groupby("split")["probability"].mean().compute()
         """
@@ -174,7 +174,7 @@ class Store:
         `trip_time` is in seconds, `trip_speed` in miles per hour, `trip_distance` in miles, and
         amounts are in dollars. Integer columns that can have missing values are float32.
         """
-        return self.table(FEATURES_TABLE.name, version, months=months, as_of=as_of, taxi=taxi)
+        return self.table(FEATURES.name, version, months=months, as_of=as_of, taxi=taxi)
 
     def rejects(
         self,

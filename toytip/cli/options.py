@@ -16,11 +16,11 @@ from toytip.config import (
     FeatureSet,
     GateMode,
     ProgressChoice,
-    Segment,
     Settings,
     StartMethod,
     Taxi,
 )
+from toytip.datasets.words import Segment
 
 SOURCE_PANEL = "Source"
 STORE_PANEL = "Store"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Unpack, get_args
+from typing import Annotated, Unpack, get_args
 
 import typer
 
@@ -17,6 +17,7 @@ from toytip.cli.options import (
     setting_option,
 )
 from toytip.config import Taxi
+from toytip.datasets.tlc.names import DriftKind
 
 # `toytip source check` reads no store, so this option names the server of the source.
 SourceServerOption = Annotated[
@@ -183,7 +184,7 @@ def synth(
     ] = None,
     seed: Annotated[int | None, setting_option("synth_seed", "--seed", metavar="N")] = None,
     inject_drift: Annotated[
-        Literal["distance", "card", "skill"] | None,
+        DriftKind | None,
         option(
             "--inject-drift",
             metavar="KIND",
@@ -212,9 +213,9 @@ def synth(
     settings = resolve_command_settings(flags, resumable=True)
     from toytip.cli.render.source import show_synthetic
     from toytip.cluster import connect
+    from toytip.datasets.tlc.synthetic import SyntheticReport
     from toytip.pipeline.source import write_synthetic
     from toytip.progress.tracker import Progress
-    from toytip.sources.synthetic import SyntheticReport
 
     progress = Progress.from_settings(settings)
     with connect(settings) as client, progress.show_live():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from toytip.core.arrays import Float32Array
+from toytip.core.columns import Columns
+from toytip.core.dataset.dataset import Dataset, load_dataset
+from toytip.core.dataset.declarations import group_index
 from toytip.core.splits import Split
-from toytip.core.tlc import ZONE_ID_COUNT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,31 +55,32 @@ class FeatureEncoding:
 class Encoding:
     """The fitted encoding: the bins of every feature, and facts about the training rows."""
 
+    dataset: Dataset
+    """Data set of the trips."""
     features: tuple[FeatureEncoding, ...]
     """Bins by feature, in the order of the matrix columns."""
     split: Split
     """Time ranges of the training, validation and test rows."""
     segment: str
-    """Segment of the training rows, `all` or `card`."""
+    """Name of the segment of the training rows, for example `all`."""
     rows: int
     """Number of training rows."""
     positives: int
-    """Number of training rows with a high tip."""
-    hour_zone_rates: tuple[float, ...] = ()
-    """High-tip rate by pickup hour and zone, for the hour-and-zone baseline."""
-    zone_history: str = ""
-    """Packed counts from which `stages.zone_rates` computes the target encoding of zones."""
+    """Number of training rows with a positive label."""
+    baseline_rates: tuple[float, ...] = ()
+    """Rate of positive labels by group, for the baseline of the data set."""
+    target_history: str = ""
+    """Packed counts from which `stages.target_encoding` computes the target encodings."""
 
-    def hour_zone_rate(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> Float32Array:
-        """Return the high-tip rate of the pickup hour (0 to 23) and the pickup zone of each row.
+    def baseline_rate(self, features: Columns) -> Float32Array:
+        """Return the rate of positive labels in the group of each row.
 
         The rates are smoothed: each rate includes 20 additional rows that have the overall rate.
         """
-        if not self.hour_zone_rates:
-            return np.full(len(hour), self.positives / self.rows, np.float32)
-        rates = np.asarray(self.hour_zone_rates, np.float32)
-        zone_index = np.clip(zone.astype(np.int64), 0, ZONE_ID_COUNT - 1)
-        return np.asarray(rates[hour.astype(np.int64) * ZONE_ID_COUNT + zone_index], np.float32)
+        if not self.baseline_rates:
+            return np.full(len(features["pickup_at"]), self.positives / self.rows, np.float32)
+        rates = np.asarray(self.baseline_rates, np.float32)
+        return np.asarray(rates[group_index(features, self.dataset.baseline)], np.float32)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -96,8 +98,10 @@ class Encoding:
         return max(self.bin_counts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the encoding as JSON values."""
-        return asdict(self)
+        """Return the encoding as JSON values. They contain only the name of the data set."""
+        record = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts = {"features": list(map(asdict, self.features)), "split": asdict(self.split)}
+        return record | parts | {"dataset": self.dataset.name}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
@@ -106,9 +110,11 @@ class Encoding:
             FeatureEncoding(**{**feature, "values": tuple(feature["values"])})
             for feature in record["features"]
         )
-        rates = tuple(record.get("hour_zone_rates", ()))
+        rates = tuple(record.get("baseline_rates", ()))
         split = Split.from_json(record["split"])
-        return cls(**{**record, "features": features, "split": split, "hour_zone_rates": rates})
+        dataset = load_dataset(record["dataset"])
+        parts = {"dataset": dataset, "features": features, "split": split, "baseline_rates": rates}
+        return cls(**{**record, **parts})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +130,7 @@ class TrainedModel:
     rounds: int
     """Number of boosting rounds."""
     threshold: float = 0.5
-    """Lowest probability for which the model predicts a high tip."""
+    """Lowest probability for which the model predicts a positive label."""
     hour_zone_threshold: float = 0.5
     """Decision threshold of the hour-and-zone baseline, tuned on the same validation trips."""
     taxi: str = "yellow"

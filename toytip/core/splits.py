@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from toytip.core.columns import Columns, columns_of
+from toytip.core.columns import columns_of
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month, parse_months
 from toytip.errors import ConfigError
 
-CARD_PAYMENT_TYPE = 1
 SPLITS = ("train", "validation", "test", "other")
 
 
@@ -168,7 +168,7 @@ def _split_by_day(months: tuple[Month, ...], *, has_validation: bool) -> Split:
     return Split(train=TimeRange(a, c), validation=None, test=TimeRange(c, d))
 
 
-def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArray[np.int8]:
+def split_codes(features: pd.DataFrame, split: Split, segment: str, dataset: Dataset) -> npt.NDArray[np.int8]:
     """Return the split of every trip, as an index of SPLITS.
 
     Trips outside the time ranges, in a held month or outside the segment are `other`.
@@ -181,25 +181,21 @@ def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArr
     for month in map(Month.parse, split.held):
         start, stop = np.datetime64(month.start), np.datetime64(month.next.start)
         codes[(pickup >= start) & (pickup < stop)] = SPLITS.index("other")
-    codes[~in_segment(columns_of(features), segment)] = SPLITS.index("other")
+    codes[~dataset.in_segment(columns_of(features), segment)] = SPLITS.index("other")
     return codes
 
 
-def in_segment(trips: Columns, segment: str) -> npt.NDArray[np.bool_]:
-    """Return whether each trip is in a segment."""
-    if segment == "all":
-        return np.ones(len(trips["pickup_at"]), bool)
-    return np.equal(trips["payment_type"], CARD_PAYMENT_TYPE)
-
-
-def in_split(features: pd.DataFrame, split: Split, segment: str, name: str) -> npt.NDArray[np.bool_]:
+def in_split(
+    features: pd.DataFrame, split: Split, segment: str, name: str, dataset: Dataset
+) -> npt.NDArray[np.bool_]:
     """Return whether each trip is in a split."""
-    return np.equal(split_codes(features, split, segment), SPLITS.index(name))
+    return np.equal(split_codes(features, split, segment, dataset), SPLITS.index(name))
 
 
-def split_names(features: pd.DataFrame, split: Split, segment: str) -> pd.Series:
+def split_names(features: pd.DataFrame, split: Split, segment: str, dataset: Dataset) -> pd.Series:
     """Return the name of the split of every trip."""
-    codes = pa.DictionaryArray.from_arrays(pa.array(split_codes(features, split, segment)), pa.array(SPLITS))
+    codes = pa.array(split_codes(features, split, segment, dataset))
+    codes = pa.DictionaryArray.from_arrays(codes, pa.array(SPLITS))
     names = codes.cast(pa.large_string())
     return pd.Series(names, index=features.index, dtype="str", name="split")
 

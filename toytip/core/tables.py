@@ -1,21 +1,14 @@
 """The registry of tables and artifacts: names, columns, and how the pipeline computes them.
 
+A table whose columns depend on the data set has no columns here: `Dataset.table` adds the columns.
 To add a table, declare it here. Manifests, garbage collection, fingerprints, the row balance, the
 metrics of the dashboard and the reference then include the table.
 """
 
 from __future__ import annotations
 
-from toytip.core.schema import Column, Table, nullable_int
-from toytip.core.tlc import FIELDS, Field
+from toytip.core.schema import Column, Table
 from toytip.errors import SchemaError
-
-
-def _to_column(field: Field) -> Column:
-    if field.kind == "code":
-        return nullable_int(field.name)
-    return Column(field.name, "datetime64[us]" if field.kind == "time" else "float64")
-
 
 _CLEANING_MODULES = (
     "sources.formats",
@@ -26,11 +19,10 @@ _CLEANING_MODULES = (
     "stages.conform",
     "stages.clean",
 )
-_ENCODING_MODULES = ("core.splits", "stages.preprocess", "stages.zone_rates")
+_ENCODING_MODULES = ("core.splits", "stages.preprocess", "stages.target_encoding")
 
 TRIPS = Table(
     "trips",
-    (Column("trip_id", "int64", repeats=False), *(_to_column(field) for field in FIELDS)),
     description="A kept trip, with the same columns for all years. Written by `toytip stage clean`.",
     made_by="clean",
     modules=_CLEANING_MODULES,
@@ -38,20 +30,17 @@ TRIPS = Table(
 # The rows of a source before cleaning. They exist only in memory.
 RAW_TRIPS = Table(
     "raw_trips",
-    (*TRIPS.columns, Column("unreadable", "bool")),
     description="A row of the source, and whether one of its values cannot be read.",
 )
 REJECTS = Table(
     "rejects",
-    (*TRIPS.columns, Column("reason", "str")),
     description="A rejected row of the source, with the reason. "
     "Written by `toytip run` and `toytip stage clean`.",
     made_by="clean",
     modules=_CLEANING_MODULES,
     published_with=("features", "trips"),
 )
-# `stages.featurize.FEATURES_SCHEMA` adds the columns: one per declared feature.
-FEATURES_TABLE = Table(
+FEATURES = Table(
     "features",
     description="A kept trip: its features and its label. "
     "Written by `toytip run` and `toytip stage featurize`.",
@@ -65,7 +54,7 @@ FEATURE_HISTOGRAMS = Table(
     "feature_histograms",
     (
         Column("feature", "str"),
-        Column("is_card", "bool"),
+        Column("in_segment", "bool"),
         Column("value", "float32"),
         Column("trips", "int64"),
         Column("value_sum", "int64"),
@@ -116,17 +105,8 @@ MODELS = Table(
     rows_are_trips=False,
 )
 
-_SCORED_TRIP_COLUMNS = (
-    Column("trip_id", "int64", repeats=False),
-    Column("pickup_at", "datetime64[us]", repeats=False),
-    Column("PULocationID", "int32"),
-    Column("DOLocationID", "int32"),
-    Column("probability", "float32", repeats=False),
-)
-_LABEL_COLUMNS = (Column("high_tip", "bool"), Column("split", "str"), Column("model_version", "str"))
 SCORES = Table(
     "scores",
-    (*_SCORED_TRIP_COLUMNS, *_LABEL_COLUMNS),
     description="A kept trip with its probability of a high tip, but without a decision. "
     "Written by `toytip stage infer`.",
     made_by="infer",
@@ -134,7 +114,6 @@ SCORES = Table(
 )
 PREDICTIONS = Table(
     "predictions",
-    (*_SCORED_TRIP_COLUMNS, Column("prediction", "bool"), *_LABEL_COLUMNS),
     description="A kept trip with its probability of a high tip and the decision. "
     "Written by `toytip run` and `toytip stage postprocess`.",
     made_by="postprocess",
@@ -173,7 +152,7 @@ TABLES = (
     SCORES,
     MODELS,
     ENCODINGS,
-    FEATURES_TABLE,
+    FEATURES,
     TRIPS,
     REJECTS,
     MONITORING,

@@ -10,9 +10,9 @@ import prometheus_client as prom
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from toytip.core.tables import TABLES
+from toytip.datasets.registry import REJECT_REASONS
 from toytip.progress.snapshot import MonthSnapshot, RunSnapshot, StageSnapshot
 from toytip.progress.state import CurvePoint, RunOutcome
-from toytip.stages.clean import REJECT_REASONS
 
 
 class CounterSpec(NamedTuple):

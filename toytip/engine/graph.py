@@ -19,10 +19,21 @@ import pandas as pd
 
 from toytip.core import splits
 from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.schema import Table
-from toytip.core.tables import FEATURE_HISTOGRAMS, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TRIPS
+from toytip.core.splits import Split
+from toytip.core.tables import (
+    FEATURE_HISTOGRAMS,
+    FEATURES,
+    PREDICTIONS,
+    RAW_TRIPS,
+    REJECTS,
+    SCORES,
+    TRIPS,
+)
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.sources import reader
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile, summarize
@@ -66,10 +77,13 @@ class Summarizer:
         tallies = summarize.summarize_predictions(predictions, features, self.encoding, self.boroughs)
         if self.champion is None:
             return tallies
-        rows = features[splits.in_split(features, self.encoding.split, "all", "test")].reset_index(drop=True)
+        dataset = self.encoding.dataset
+        rows = features[
+            splits.in_split(features, self.encoding.split, ALL_ROWS, "test", dataset)
+        ].reset_index(drop=True)
         scores = _score_partition(rows, self.champion)
         return tallies | summarize.summarize_predictions(
-            postprocess.postprocess(scores, self.champion.threshold),
+            postprocess.postprocess(scores, self.champion.threshold, dataset),
             rows,
             self.encoding,
             self.boroughs,
@@ -93,9 +107,9 @@ class TrainingScores:
     paths: tuple[str, ...]
 
 
-def read_raw_trips(partitions: Sequence[SourcePartition]) -> dd.DataFrame:
+def read_raw_trips(partitions: Sequence[SourcePartition], dataset: Dataset) -> dd.DataFrame:
     """Return partitions of monthly source files as lazy `raw_trips`."""
-    return _frame_of_items(_read_source_trips, partitions, RAW_TRIPS)
+    return _frame_of_items(_read_source_trips, partitions, dataset.table(RAW_TRIPS), dataset=dataset)
 
 
 def read_version(
@@ -118,8 +132,8 @@ def _frame_of_items(
         )
 
 
-def _read_source_trips(partition: SourcePartition) -> pd.DataFrame:
-    frames = [conform.conform(reader.read_partition(part), part) for part in partition.by_file()]
+def _read_source_trips(partition: SourcePartition, dataset: Dataset) -> pd.DataFrame:
+    frames = [conform.conform(reader.read_partition(part), part, dataset) for part in partition.by_file()]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
@@ -135,30 +149,32 @@ def _map_stage(
     return frame.map_partitions(stage, *args, meta=meta, enforce_metadata=False, **kwargs)
 
 
-def clean_trips(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
+def clean_trips(trips: dd.DataFrame, dataset: Dataset) -> tuple[dd.DataFrame, dd.DataFrame]:
     """Split trips into valid `trips` and `rejects`."""
-    rule_index = _map_stage(trips, clean.first_broken_rule, RULE_INDEX_META)
-    accepted = _map_stage(trips, clean.accepted_trips, TRIPS.empty(), rule_index)
-    return accepted, _map_stage(trips, clean.rejected_trips, REJECTS.empty(), rule_index)
+    rule_index = _map_stage(trips, clean.first_broken_rule, RULE_INDEX_META, dataset)
+    accepted, rejected = (
+        _map_stage(trips, stage, dataset.table(table).empty(), rule_index, dataset)
+        for stage, table in ((clean.accepted_trips, TRIPS), (clean.rejected_trips, REJECTS))
+    )
+    return accepted, rejected
 
 
-def build_features(trips: dd.DataFrame) -> dd.DataFrame:
+def build_features(trips: dd.DataFrame, dataset: Dataset) -> dd.DataFrame:
     """Compute the `features` of valid trips."""
-    return _map_stage(trips, featurize.featurize, featurize.FEATURES_SCHEMA.empty())
+    return _map_stage(trips, featurize.featurize, dataset.table(FEATURES).empty(), dataset)
 
 
-def build_feature_histograms(features: dd.DataFrame) -> dd.DataFrame:
+def build_feature_histograms(features: dd.DataFrame, dataset: Dataset) -> dd.DataFrame:
     """Compute the feature histograms of each partition."""
-    return _map_stage(features, profile.profile, FEATURE_HISTOGRAMS.empty())
+    return _map_stage(features, profile.profile, FEATURE_HISTOGRAMS.empty(), dataset)
 
 
 def score_features(
     features: dd.DataFrame, model: TrainedModel, training_scores: TrainingScores | None = None
 ) -> dd.DataFrame:
     """Compute the `scores` of features. The graph contains the model once, not once per task."""
-    return _map_stage(
-        features, _score_partition, SCORES.empty(), dask.delayed(model, pure=True), training_scores
-    )
+    meta = model.encoding.dataset.table(SCORES).empty()
+    return _map_stage(features, _score_partition, meta, dask.delayed(model, pure=True), training_scores)
 
 
 def _score_partition(
@@ -174,17 +190,19 @@ def _score_partition(
         training_probabilities = training_scores.checkpoints.load_scores(path)
     if training_probabilities is None:
         return infer.infer(features, preprocess.encode(features, model.encoding), model)
-    is_training_row = splits.in_split(features, model.encoding.split, model.encoding.segment, "train")
-    other_rows = preprocess.encode(features[~is_training_row], model.encoding)
+    encoding = model.encoding
+    is_training_row = splits.in_split(features, encoding.split, encoding.segment, "train", encoding.dataset)
+    other_rows = preprocess.encode(features[~is_training_row], encoding)
     probabilities = np.empty(len(features), np.float32)
     probabilities[is_training_row] = training_probabilities
     probabilities[~is_training_row] = infer.predict_probabilities(other_rows, model.booster)
     return infer.build_scores(features, probabilities, model)
 
 
-def apply_threshold(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
+def apply_threshold(scores: dd.DataFrame, threshold: float, dataset: Dataset) -> dd.DataFrame:
     """Compute `predictions` from scores and the decision threshold."""
-    return _map_stage(scores, postprocess.postprocess, PREDICTIONS.empty(), threshold)
+    meta = dataset.table(PREDICTIONS).empty()
+    return _map_stage(scores, postprocess.postprocess, meta, threshold, dataset)
 
 
 def encode_split(
@@ -211,9 +229,9 @@ def split_label(matrix: dd.DataFrame) -> tuple[dd.DataFrame, dd.Series]:
 def _encode_partition(
     features: pd.DataFrame, encoding: Encoding, split: str, with_row_ids: bool = False
 ) -> pd.DataFrame:
-    is_in_split = splits.in_split(features, encoding.split, encoding.segment, split)
+    is_in_split = splits.in_split(features, encoding.split, encoding.segment, split, encoding.dataset)
     rows = features[is_in_split].reset_index(drop=True)
-    extra = {LABEL_COLUMN: rows["high_tip"]}
+    extra = {LABEL_COLUMN: rows[encoding.dataset.label.name]}
     if with_row_ids:
         extra[ROW_ID_COLUMN] = rows["trip_id"]
     matrix = preprocess.encode(rows, encoding).assign(**extra)
@@ -263,7 +281,7 @@ def _write_partition(
     planned = records[partition_info["number"]]
     files = {}
     for table, frame in zip(tables, frames, strict=False):  # the last frame may be the input of the summary
-        reasons = clean.count_reasons(frame) if table == REJECTS else {}
+        reasons = clean.count_reasons(frame) if table.name == REJECTS.name else {}
         record = replace(planned[table.name], rejects=reasons)
         files[table.name] = store.write_data_file(table, version, record, frame)
     return PartitionResult(
@@ -286,13 +304,17 @@ def _summarize_partition(
     return PartitionResult(len(predictions), tallies=summarizer(predictions, features)).to_series()
 
 
-def count_partitions(features: dd.DataFrame, names: tuple[str, ...], split: Any, segment: str) -> dd.Series:
+def count_partitions(
+    features: dd.DataFrame, names: tuple[str, ...], split: Split, segment: str, dataset: Dataset
+) -> dd.Series:
     """Return a lazy series of results with the value counts of the training rows."""
-    return _map_stage(features, _count_partition, RESULT_META, names, split, segment)
+    return _map_stage(features, _count_partition, RESULT_META, names, split, segment, dataset)
 
 
-def _count_partition(features: pd.DataFrame, names: tuple[str, ...], split: Any, segment: str) -> pd.Series:
-    value_counts = preprocess.count_values(features, names, split, segment)
+def _count_partition(
+    features: pd.DataFrame, names: tuple[str, ...], split: Split, segment: str, dataset: Dataset
+) -> pd.Series:
+    value_counts = preprocess.count_values(features, names, split, segment, dataset)
     return PartitionResult(len(features), value_counts=value_counts).to_series()
 
 

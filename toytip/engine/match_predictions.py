@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 
 from toytip.core.arrays import BoolArray, Float32Array
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.splits import Split, in_split
+from toytip.core.tables import FEATURES
 from toytip.engine.compute import wait_for
 from toytip.engine.graph import PartitionResult, Summarizer, merge_tallies
 from toytip.engine.prediction_files import (
@@ -28,12 +31,9 @@ from toytip.engine.prediction_files import (
 from toytip.evaluation.judgment import PredictionFaults
 from toytip.evaluation.tally import Tallies
 from toytip.progress.tracker import StageProgress
-from toytip.stages.featurize import FEATURES_SCHEMA, feature_table
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
-# The columns that identify a trip, and that decide on its split and segment.
-MATCH_COLUMNS = ["trip_id", "pickup_at", "payment_type", "high_tip"]
 HASH_RANGE = 2**64
 
 
@@ -80,6 +80,7 @@ class JudgedFeatures:
 
     store: Store
     manifest: Manifest
+    dataset: Dataset
     split: Split
     """Time ranges of the validation and test trips."""
     segment: str
@@ -92,6 +93,13 @@ class JudgedFeatures:
     def is_scored(self, file: DataFile) -> bool:
         """Return whether the probabilities of a data file are needed."""
         return any(self.split.covers(file.key.month, split) for split in ("validation", "test"))
+
+    @property
+    def match_columns(self) -> list[str]:
+        """The columns that identify a trip, and that decide on its split and segment."""
+        dataset = self.dataset
+        segment = dataset.segment_columns(self.segment)
+        return ["trip_id", "pickup_at", *segment, dataset.label.name]
 
     def id_range(self, file: DataFile) -> IdRange:
         """Return a range that contains the trip IDs of a data file."""
@@ -185,7 +193,8 @@ def _counts_of(matched: MatchedTrips) -> MatchCounts:
 def _match_file(file: DataFile, features: JudgedFeatures, pieces: Sequence[PredictionRows]) -> MatchedTrips:
     """Match predictions with the trips of a data file."""
     is_scored = features.is_scored(file)
-    table = FEATURES_SCHEMA.select(MATCH_COLUMNS if is_scored else MATCH_COLUMNS[:1])
+    columns = features.match_columns if is_scored else ["trip_id"]
+    table = features.dataset.table(FEATURES).select(columns)
     trips = features.store.read_data_file(table, features.manifest.version, file)
     return match_trips(trips, pieces, features) if is_scored else _count_trips(trips, pieces)
 
@@ -229,8 +238,8 @@ def match_trips(
     decisions = [piece.decision for piece in pieces if piece.decision is not None]
     if decisions:
         decision[row] = np.concatenate(decisions)[is_known]
-    judged = in_split(trips, features.split, "all", "test")
-    validation = in_split(trips, features.split, features.segment, "validation")
+    judged = in_split(trips, features.split, ALL_ROWS, "test", features.dataset)
+    validation = in_split(trips, features.split, features.segment, "validation", features.dataset)
     counts = MatchCounts(
         trips=len(trips),
         predictions=len(row),
@@ -238,14 +247,14 @@ def match_trips(
         missing=int((judged & (count == 0)).sum()),
         repeated=len(row) - int((count > 0).sum()),
         unscored_validation=int((validation & (count == 0)).sum()),
-        judged_hash=_hash_of(trips[judged]),
+        judged_hash=_hash_of(trips[judged], features.dataset.label.name),
     )
     return MatchedTrips(counts=counts, probability=probability, decision=decision)
 
 
-def _hash_of(trips: pd.DataFrame) -> int:
+def _hash_of(trips: pd.DataFrame, label: str) -> int:
     """Return a hash of the IDs and labels of trips, which does not depend on their order."""
-    keys = 2 * trips["trip_id"].to_numpy().astype(np.uint64) + trips["high_tip"].to_numpy()
+    keys = 2 * trips["trip_id"].to_numpy().astype(np.uint64) + trips[label].to_numpy()
     return int(pd.util.hash_array(keys, categorize=False).sum(dtype=np.uint64))
 
 
@@ -263,7 +272,7 @@ def summarize_matched(
     """
     features = matched.features
     champion = summarizer.champion
-    table = feature_table(champion.encoding.feature_names if champion else ())
+    table = features.dataset.feature_table(*(champion.encoding.feature_names if champion else ()))
     lazy_features, lazy_summarizer = (dask.delayed(item, pure=True) for item in (features, summarizer))
     summarize = dask.delayed(_summarize_file, pure=False)
     tasks = [
@@ -283,13 +292,12 @@ def _summarize_file(
     summarizer: Summarizer,
 ) -> PartitionResult:
     trips = features.store.read_data_file(table, features.manifest.version, file)
-    rows = np.flatnonzero(in_split(trips, features.split, "all", split))
+    rows = np.flatnonzero(in_split(trips, features.split, ALL_ROWS, split, features.dataset))
     trips = trips.take(rows).reset_index(drop=True)
     assert matched.probability is not None, "the file of a judged split is scored"
     probability = matched.probability[rows]
     assert matched.decision is not None, "the file of a judged split is scored"
     decision = matched.decision[rows] if threshold is None else probability >= np.float32(threshold)
-    predictions = pd.DataFrame(
-        {"probability": probability, "prediction": decision, "high_tip": trips["high_tip"]}
-    )
+    label = features.dataset.label.name
+    predictions = pd.DataFrame({"probability": probability, "prediction": decision, label: trips[label]})
     return PartitionResult(len(trips), tallies=summarizer(predictions, trips))

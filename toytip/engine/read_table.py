@@ -8,11 +8,12 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
+from toytip.core.tables import TABLES
 from toytip.errors import StoreError
-from toytip.stages.catalog import READABLE_TABLES
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
@@ -20,14 +21,17 @@ from toytip.store.store import Store
 PATH_COLUMNS = {"version": "category", "year": "int32", "month": "int32"}
 
 
-def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None = None) -> dd.DataFrame:
+def read_table(
+    store: Store, manifest: Manifest, dataset: Dataset, months: Sequence[Month] | None = None
+) -> dd.DataFrame:
     """Return a version as a lazy frame with one partition per file.
 
     The frame has the additional columns `version`, `year` and `month`, and decodes only the columns
     that the computation uses. The computation raises StoreError if a file differs from its
     published content.
     """
-    table, files = get_readable_table(manifest.table), data_files_of(manifest, months)
+    table = dataset.table(get_readable_table(manifest.table))
+    files = data_files_of(manifest, months)
     meta = _add_path_columns(table.empty(), manifest.version, Month(2000, 1))
     # The string columns already have the correct dtype, which Dask's conversion would change.
     with dask.config.set({"dataframe.convert-string": False}):
@@ -46,13 +50,14 @@ def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None 
 
 
 def get_readable_table(name: str) -> Table:
-    """Return the table that has this name. Raises StoreError if no readable table has the name."""
-    if name not in READABLE_TABLES:
+    """Return the table of the registry with a name. Raises StoreError if it has no rows to read."""
+    readable = {table.name: table for table in TABLES if not table.is_artifact}
+    if name not in readable:
         raise StoreError(
             f"cannot read table {name!r}: no readable table has this name",
-            hint=f"Choose one of {', '.join(READABLE_TABLES)}.",
+            hint=f"Choose one of {', '.join(readable)}.",
         )
-    return READABLE_TABLES[name]
+    return readable[name]
 
 
 def data_files_of(manifest: Manifest, months: Sequence[Month] | None = None) -> list[DataFile]:

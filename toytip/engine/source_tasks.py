@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import distributed
+import pyarrow as pa
 
 from toytip import cluster
 from toytip.core.access import StorageOptions
@@ -12,7 +13,6 @@ from toytip.core.months import Month
 from toytip.engine.compute import wait_for
 from toytip.io import access
 from toytip.progress.tracker import StageProgress
-from toytip.sources import synthetic
 from toytip.sources.files import file_checksum, write_month_file
 from toytip.sources.source import SourceFile
 
@@ -21,21 +21,21 @@ def generate_source(
     client: distributed.Client,
     uris: dict[Month, str],
     storage_options: StorageOptions,
-    spec: synthetic.SyntheticSpec,
+    generate: Callable[[Month], pa.Table],
     stage: StageProgress,
 ) -> int:
     """Generate synthetic months, one task per month. Returns the total number of rows."""
     futures = [
-        client.submit(_generate_month, month, uri, storage_options, spec, pure=False)
+        client.submit(_generate_month, month, uri, storage_options, generate, pure=False)
         for month, uri in uris.items()
     ]
     return sum(wait_for(futures, stage, rows=lambda rows: rows))
 
 
 def _generate_month(
-    month: Month, uri: str, storage_options: StorageOptions, spec: synthetic.SyntheticSpec
+    month: Month, uri: str, storage_options: StorageOptions, generate: Callable[[Month], pa.Table]
 ) -> int:
-    return write_month_file(synthetic.generate_month(month, spec), uri, storage_options)
+    return write_month_file(generate(month), uri, storage_options)
 
 
 def compute_checksums(

@@ -10,6 +10,7 @@ import dask.dataframe as dd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.splits import Split
 from toytip.stages import preprocess
 
@@ -21,12 +22,14 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         names: tuple[str, ...],
         split: Split,
+        dataset: Dataset,
         segment: str = "all",
         rate_names: tuple[str, ...] = (),
     ) -> None:
         self.names = names
         self.rate_names = rate_names
         self.split = split
+        self.dataset = dataset
         self.segment = segment
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
@@ -34,14 +37,17 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises ConfigError if there are no training rows.
         """
-        args = (self.names, self.split, self.segment)
+        args = (self.names, self.split, self.segment, self.dataset)
         if isinstance(X, dd.DataFrame):
             tasks = [dask.delayed(preprocess.count_values)(part, *args) for part in X.to_delayed()]
             counts = dask.compute(tasks)[0]
         else:
             counts = [preprocess.count_values(X, *args)]
-        total = reduce(preprocess.ValueCounts.merge, counts, preprocess.ValueCounts.empty(self.names))
-        self.encoding_ = preprocess.fit_encoding(total, self.split, self.segment, self.rate_names)
+        empty = preprocess.ValueCounts.empty(self.names, self.dataset)
+        total = reduce(preprocess.ValueCounts.merge, counts, empty)
+        self.encoding_ = preprocess.fit_encoding(
+            total, self.split, self.segment, self.dataset, self.rate_names
+        )
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803

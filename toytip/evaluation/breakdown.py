@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toytip.core.categories import slice_label
+from toytip.core.dataset.dataset import Dataset
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import bootstrap_intervals
 from toytip.evaluation.metrics import FittedBaselines
@@ -15,7 +15,6 @@ from toytip.evaluation.report import (
 )
 from toytip.evaluation.tally import (
     MIN_SLICE_TRIPS,
-    SEGMENTS,
     Tallies,
     Tally,
     daily_tallies,
@@ -33,21 +32,26 @@ def metrics_by_split(tallies: Tallies, segment: str = "all") -> dict[str, Metric
     return {split: metrics.compute_metrics(tally) for split, tally in by_split.items() if tally.rows}
 
 
-def evaluation_report(tallies: Tallies, baselines: FittedBaselines) -> EvaluationReport:
+def evaluation_report(tallies: Tallies, baselines: FittedBaselines, dataset: Dataset) -> EvaluationReport:
     """Return the evaluation of every split and segment that has trips."""
     report: EvaluationReport = {}
     for split in EVALUATED_SPLITS:
-        for segment in SEGMENTS:
+        for segment in dataset.segments:
             tally = tally_of(tallies, split, segment)
             if tally.rows:
                 report.setdefault(split, {})[segment] = _segment_report(
-                    tallies, split, segment, tally, baselines
+                    tallies, split, segment, tally, baselines, dataset
                 )
     return report
 
 
 def _segment_report(
-    tallies: Tallies, split: str, segment: str, tally: Tally, fitted: FittedBaselines
+    tallies: Tallies,
+    split: str,
+    segment: str,
+    tally: Tally,
+    fitted: FittedBaselines,
+    dataset: Dataset,
 ) -> SegmentReport:
     values = metrics.compute_metrics(tally)
     baselines = baseline_metrics(tallies, split, segment, tally, fitted)
@@ -56,7 +60,7 @@ def _segment_report(
         for key, slice_tally in sorted(slice_tallies(tallies, split, segment).items())
         if key[0] != "day" and slice_tally.rows >= MIN_SLICE_TRIPS
     }
-    slices = {key: _slice_metrics(*key, slice_tally) for key, slice_tally in by_slice.items()}
+    slices = {key: _slice_metrics(*key, slice_tally, dataset) for key, slice_tally in by_slice.items()}
     ranked = [
         slices[key]
         for key, part in by_slice.items()
@@ -93,12 +97,12 @@ def baseline_metrics(
     return baselines | ({"champion": metrics.predictor_metrics(champion)} if champion.rows else {})
 
 
-def _slice_metrics(name: str, value: str, tally: Tally) -> SliceMetrics:
+def _slice_metrics(name: str, value: str, tally: Tally, dataset: Dataset) -> SliceMetrics:
     values = metrics.compute_metrics(tally)
     return SliceMetrics(
         slice=name,
         value=value,
-        label=slice_label(name, value),
+        label=dataset.slice_label(name, value),
         rows=values.rows,
         prevalence=values.prevalence,
         auc=values.auc,
@@ -106,4 +110,5 @@ def _slice_metrics(name: str, value: str, tally: Tally) -> SliceMetrics:
         f1=values.f1,
         f1_always_positive=metrics.f1_always_positive(tally),
         auc_binning_error=metrics.auc_binning_error(tally.negatives, tally.positives),
+        is_segment=dataset.segment is not None and dataset.segment.same_slice == (name, value),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toytip.core.categories import slice_label
+from toytip.core.dataset.dataset import Dataset
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.breakdown import baseline_metrics
@@ -111,7 +111,7 @@ class GateDecision:
         return self.decision in (Decision.REJECTED, Decision.WOULD_REJECT)
 
 
-def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str) -> GateResult:
+def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str, dataset: Dataset) -> GateResult:
     """Check a challenger on the test rows of `segment`, the segment that it was trained on.
 
     The challenger must be better than the baselines. If `tallies` contain a champion, the
@@ -128,7 +128,7 @@ def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str) -> Ga
         checks=(
             *_baseline_checks(tallies, tally, fitted, segment),
             *_champion_checks(tallies, tally, segment),
-            _slice_check(tallies, segment),
+            _slice_check(tallies, segment, dataset),
         )
     )
 
@@ -185,14 +185,18 @@ class _SliceMargin:
         return self.auc - self.margin
 
 
-def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
+def _slice_check(tallies: Tallies, segment: str, dataset: Dataset) -> GateCheck:
     """Compare the AUC in each slice with the AUC of the champion. Without a champion, use 0.5."""
     champion_slices = slice_tallies(tallies, "test", segment, "champion")
     margins = [
         margin
         for (name, value), tally in slice_tallies(tallies, "test", segment).items()
         if name != "day"
-        and (margin := _slice_margin(slice_label(name, value), tally, champion_slices.get((name, value))))
+        and (
+            margin := _slice_margin(
+                dataset.slice_label(name, value), tally, champion_slices.get((name, value))
+            )
+        )
     ]
     check = "not worse in any slice"
     if not margins:

@@ -11,7 +11,7 @@ from toytip.core.text import join_words, plural
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.report import EvaluationReport, Interval, Metrics
-from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, daily_tallies, tally_of
+from toytip.evaluation.tally import Tallies, Tally, daily_tallies, tally_of
 
 COMPARED_METRICS = ("auc", "log_loss", "brier", "f1")
 
@@ -80,9 +80,11 @@ class ScoredDays:
         }
 
 
-def differences_to(tallies: Tallies, predictor: str) -> dict[str, dict[str, MetricDifference]]:
+def differences_to(
+    tallies: Tallies, predictor: str, segments: Sequence[str]
+) -> dict[str, dict[str, MetricDifference]]:
     """Return the differences to another predictor in the same histograms, by segment and metric."""
-    scored = {segment: ScoredDays.of(tallies, segment) for segment in SEGMENTS}
+    scored = {segment: ScoredDays.of(tallies, segment) for segment in segments}
     return {
         segment: own.differences(ScoredDays.of(tallies, segment, predictor))
         for segment, own in scored.items()

@@ -107,12 +107,12 @@ def single_feature_auc(
     group_codes = (np.cumsum(counts) - counts) // max(rows // 100, MIN_VALUE_GROUP_TRIPS)
     _, group = np.unique(group_codes, return_inverse=True)
     size = int(group.max()) + 1 if len(group) else 0
-    trips, high_tips = np.zeros((2, size + 1), np.int64)
+    trips, group_positives = np.zeros((2, size + 1), np.int64)
     np.add.at(trips, group, counts)
-    np.add.at(high_tips, group, positives)
-    trips[-1], high_tips[-1] = rows - counts.sum(), total_positives - positives.sum()
-    order = np.argsort(high_tips / np.maximum(trips, 1), kind="stable")
-    return auc((trips - high_tips)[order], high_tips[order])
+    np.add.at(group_positives, group, positives)
+    trips[-1], group_positives[-1] = rows - counts.sum(), total_positives - positives.sum()
+    order = np.argsort(group_positives / np.maximum(trips, 1), kind="stable")
+    return auc((trips - group_positives)[order], group_positives[order])
 
 
 def confusion_counts(tally: Tally) -> ConfusionCounts:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from toytip.core.splits import CARD_PAYMENT_TYPE
-
 
 class Interval(NamedTuple):
     """The bounds of a 95 % interval."""
@@ -148,11 +146,8 @@ class SliceMetrics:
     """F1 of the always-positive baseline."""
     auc_binning_error: float | None
     """Largest possible error of `auc`, caused by the histogram bins of the probability."""
-
-    @property
-    def is_segment(self) -> bool:
-        """Whether the slice consists of the card trips, which are also evaluated as a segment."""
-        return (self.slice, self.value) == ("payment_type", str(CARD_PAYMENT_TYPE))
+    is_segment: bool = False
+    """Whether the slice has the same trips as a segment, which is also evaluated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,8 +176,8 @@ class SegmentSummary:
     share of high tips over calibration bins, weighted by trips."""
     worst_slices: tuple[SliceMetrics, ...]
     """Up to five slices with the lowest AUC, lowest AUC first. Each slice has at least 200 trips,
-    and at least 30 trips of each class. The slice of card trips is left out, because `card` is a
-    segment."""
+    and at least 30 trips of each class. A slice with the same trips as a
+    segment is left out."""
 
     @property
     def f1_always_positive(self) -> float | None:

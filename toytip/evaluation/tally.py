@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toytip.core.arrays import Int64Array
+from toytip.core.dataset.segments import ALL_ROWS
 
 # Probabilities have bins of 2^-14. Thresholds are then exact in float32, and the error of the AUC
 # is at most half the share of pairs in the same bin (`metrics.auc_binning_error`). Days and slices
@@ -28,13 +29,14 @@ LOSS_SCALE = 2.0**32
 class TallyKey(NamedTuple):
     """The trips of a tally, and the predictor that scored these trips.
 
-    The trips belong to one split, are paid by card or not, and have one value of a slice. The slice
-    "" contains all trips. The predictor is `model`, `champion` (the registered champion), or
-    `hour_zone` (the high-tip rate by pickup hour and zone in training).
+    The trips belong to one split, and have one value of a slice. The slice "" contains all trips.
+    The segment is "" for trips outside of the data set's segment. The predictor is `model`,
+    `champion` (the registered champion), or `hour_zone` (the rate of positive labels by group in
+    training).
     """
 
     split: str
-    is_card: bool
+    segment: str
     predictor: str = "model"
     slice: str = ""
     value: str = ""
@@ -80,7 +82,6 @@ class Tally:
 
 
 Tallies = dict[TallyKey, Tally]
-SEGMENTS = ("all", "card")
 # Smaller slices are omitted, because chance alone would put some of them among the worst slices.
 MIN_SLICE_TRIPS = 200
 
@@ -93,9 +94,19 @@ def combine_tallies(a: Tallies, b: Tallies) -> Tallies:
 
 def tally_of(tallies: Tallies, split: str, segment: str, predictor: str = "model") -> Tally:
     """Return the tally of the trips of a split and segment."""
-    payments = (True,) if segment == "card" else (True, False)
-    keys = [TallyKey(split, is_card, predictor) for is_card in payments]
-    return reduce(Tally.merge, (tallies[key] for key in keys if key in tallies), Tally.empty())
+    matches = (
+        tally
+        for key, tally in tallies.items()
+        if not key.slice
+        and (key.split, key.predictor) == (split, predictor)
+        and segment in (ALL_ROWS, key.segment)
+    )
+    return reduce(Tally.merge, matches, Tally.empty())
+
+
+def segments_of(tallies: Tallies) -> tuple[str, ...]:
+    """Return the names of all segments that have trips. The first segment has all trips."""
+    return (ALL_ROWS, *sorted({key.segment for key in tallies} - {""}))
 
 
 def slice_tallies(
@@ -105,7 +116,7 @@ def slice_tallies(
     by_slice: dict[tuple[str, str], Tally] = {}
     for key, tally in tallies.items():
         is_slice = key.slice and key.split == split and key.predictor == predictor
-        if is_slice and (key.is_card or segment == "all"):
+        if is_slice and segment in (ALL_ROWS, key.segment):
             name = (key.slice, key.value)
             by_slice[name] = by_slice[name].merge(tally) if name in by_slice else tally
     return by_slice
@@ -117,13 +128,15 @@ def daily_tallies(tallies: Tallies, split: str, segment: str, predictor: str = "
     return [tally for (name, _), tally in by_slice if name == "day"]
 
 
-def daily_tallies_by_payment(tallies: Tallies) -> dict[str, tuple[Tally, Tally]]:
-    """Return two tallies of the model by day (such as 2023-01-31): card trips, and other trips."""
+def daily_tallies_by_segment(tallies: Tallies) -> dict[str, tuple[Tally, Tally]]:
+    """Return two tallies of the model by day (such as 2023-01-31): inside and outside segments."""
     by_day: dict[str, tuple[Tally, Tally]] = {}
     for key, tally in sorted(tallies.items(), key=lambda item: item[0].value):
         if key.slice == "day" and key.predictor == "model":
-            card, other = by_day.get(key.value, (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS)))
-            by_day[key.value] = (card.merge(tally), other) if key.is_card else (card, other.merge(tally))
+            inside, outside = by_day.get(key.value, (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS)))
+            by_day[key.value] = (
+                (inside.merge(tally), outside) if key.segment else (inside, outside.merge(tally))
+            )
     return by_day
 
 
@@ -138,8 +151,7 @@ def tallies_to_parquet(tallies: Tallies) -> bytes:
     """
     keys = sorted(tallies)
     columns: dict[str, pa.Array] = {
-        name: pa.array([getattr(key, name) for key in keys], pa.bool_() if name == "is_card" else pa.string())
-        for name in TallyKey._fields
+        name: pa.array([getattr(key, name) for key in keys], pa.string()) for name in TallyKey._fields
     }
     for name in _SUMS:
         columns[name] = pa.array([getattr(tallies[key], name) for key in keys], pa.int64())

@@ -12,10 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from toytip.core.jsonable import FLATTEN
 from toytip.core.splits import TimeRange
-from toytip.core.tables import FEATURES_TABLE
+from toytip.core.tables import FEATURES
 from toytip.errors import RegistryError
 from toytip.evaluation.report import EvaluationSummary
-from toytip.evaluation.tally import SEGMENTS
 from toytip.models.registered_model import RegisteredModel
 from toytip.store.lineage import LineageNode
 from toytip.store.manifest import SourceFileRef
@@ -107,8 +106,8 @@ def compare_model_cards(a: ModelCard, b: ModelCard) -> ModelComparison:
         split=_differences(a.split, b.split),
         metrics={
             segment: _differences(*(asdict(test[segment].metrics) for test in tests))
-            for segment in SEGMENTS
-            if all(segment in test for test in tests)
+            for segment in tests[0]
+            if segment in tests[1]
         },
     )
 
@@ -126,7 +125,7 @@ def _test_rows(card: ModelCard) -> tuple[Any, ...]:
     features = next(
         parent
         for parent in card.lineage.parents
-        if isinstance(parent, LineageNode) and parent.table == FEATURES_TABLE.name
+        if isinstance(parent, LineageNode) and parent.table == FEATURES.name
     )
     checksums = sorted(parent.checksum for parent in features.parents if isinstance(parent, SourceFileRef))
     return card.split["test"], card.taxi, features.code, checksums

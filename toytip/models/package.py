@@ -22,7 +22,6 @@ from typing import Any
 from toytip._version import __version__
 from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import FIELDS, source_column
 from toytip.errors import RegistryError
 from toytip.models import scoring
 from toytip.models.card import CARD_FILE, ModelCard
@@ -71,8 +70,10 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
 
         # toytip checks and converts the columns. MLflow would refuse a code column with missing
         # values, which pandas reads as floats, and an amount column with whole numbers.
+        dataset = model.encoding.dataset
         inputs = [
-            ColSpec(AnyType(), source_column(field.name, model.taxi), required=False) for field in FIELDS
+            ColSpec(AnyType(), dataset.source_column(field.name, model.taxi), required=False)
+            for field in dataset.fields
         ]
         mlflow.pyfunc.save_model(
             str(folder),
@@ -83,58 +84,17 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
         )
 
 
-USUAL_TRIP = {
-    "VendorID": 2,
-    "passenger_count": 1,
-    "trip_distance": 2.4,
-    "PULocationID": 74,
-    "DOLocationID": 75,
-    "RatecodeID": 1,
-    "payment_type": 1,
-    "trip_type": 1,
-    "fare_amount": 14.2,
-    "extra": 0.5,
-    "mta_tax": 0.5,
-    "tolls_amount": 0.0,
-    "improvement_surcharge": 1.0,
-    "congestion_surcharge": 2.75,
-    "airport_fee": 0.0,
-    "cbd_congestion_fee": 0.0,
-}
-# Each trip of the golden set is the usual trip with changes: cash, missing values, an airport,
-# unknown zones, extreme amounts, or rare codes.
-GOLDEN_CHANGES: tuple[dict[str, Any], ...] = (
-    {},
-    {"payment_type": 2},
-    {"passenger_count": None, "RatecodeID": None, "congestion_surcharge": None, "payment_type": 0},
-    {
-        "PULocationID": 132,
-        "DOLocationID": 230,
-        "fare_amount": 70.0,
-        "RatecodeID": 2,
-        "tolls_amount": 6.94,
-    },
-    {"PULocationID": 265, "DOLocationID": 9_999},
-    {"trip_distance": 0.0, "fare_amount": 3.0},
-    {"trip_distance": 25.3, "fare_amount": 88.88, "extra": 2.5},
-    {"passenger_count": 6, "VendorID": 1, "trip_type": 2, "RatecodeID": 5, "fare_amount": 250.0},
-)
-
-
 def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
     """Return raw trips of the golden set, with usual, missing and unusual values.
 
     The trips are at the start of the test months.
     """
+    dataset = model.encoding.dataset
     start = dt.datetime.fromisoformat(model.encoding.split.test.start)
-    trips = []
-    for index, change in enumerate(GOLDEN_CHANGES):
-        pickup = start + dt.timedelta(hours=7 * index + 1, minutes=13 * index)
-        dropoff = pickup + dt.timedelta(minutes=3 + 4 * index)
-        times = {"pickup_at": pickup.isoformat(), "dropoff_at": dropoff.isoformat()}
-        trip = {**times, **USUAL_TRIP, **change}
-        trips.append({source_column(name, model.taxi): value for name, value in trip.items()})
-    return trips
+    return [
+        {dataset.source_column(name, model.taxi): value for name, value in row.items()}
+        for row in dataset.golden_rows(start)
+    ]
 
 
 def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float | None]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from toytip.core.tlc import FIELDS, match_fields
+from toytip.datasets.tlc.fields import FIELDS, match_fields
 from toytip.errors import SchemaError
 from toytip.models.trip_columns import NamedTrips
 from toytip.stages import conform

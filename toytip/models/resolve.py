@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS
-from toytip.core.tlc import TAXIS
+from toytip.core.tables import ENCODINGS, FEATURES, MODELS, PREDICTIONS
+from toytip.datasets.words import KINDS, SEGMENTS
 from toytip.errors import RegistryError, StoreError
-from toytip.evaluation.tally import SEGMENTS
 from toytip.models.card import CardOfModel, read_card
 from toytip.models.package import load_package
 from toytip.models.reference import read_reference
@@ -158,7 +157,7 @@ def _describe_kind(taxi: str | None, segment: str | None) -> str:
 
 def taxi_of(store: Store, model: Manifest) -> str:
     """Return the taxi type of the trips that a model was trained on."""
-    features = store.get_manifest(FEATURES_TABLE.name, model.parent_version(FEATURES_TABLE.name))
+    features = store.get_manifest(FEATURES.name, model.parent_version(FEATURES.name))
     return str(features.config["taxi"]) if features else read_model(store, model).taxi
 
 
@@ -188,7 +187,7 @@ def find_registered_models(
 ) -> list[RegisteredMatch]:
     """Return the registered models with a name, at most one per taxi type and segment."""
     matches = []
-    for taxi_type in (taxi,) if taxi else TAXIS:
+    for taxi_type in (taxi,) if taxi else KINDS:
         for trained_segment in (segment,) if segment else SEGMENTS:
             registry = open_registry(settings, taxi_type, trained_segment)
             if model := find_by_name(registry.list_models(), name):

@@ -14,31 +14,18 @@ import pandas as pd
 import pyarrow as pa
 
 from toytip._version import __version__
-from toytip.core import splits
 from toytip.core.arrays import BinIndices, BoolArray, Float32Array
 from toytip.core.columns import Columns
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.model import TrainedModel
 from toytip.core.times import month_index
-from toytip.core.tlc import FIELDS, trip_id_base
 from toytip.errors import RegistryError
 from toytip.models import raw_trips
 from toytip.models.trip_columns import columns_of_trips, require_columns, required_fields
 from toytip.stages import clean, conform, featurize, infer, preprocess
-from toytip.stages.catalog import FEATURE_INPUTS
 
-# Placeholders for missing fields that the model does not need. No cleaning rule rejects these
-# values, and no feature of the model depends on these fields. The tip is always missing, because it
-# is not known when a trip is scored.
-PLACEHOLDER_VALUES: dict[str, Any] = {
-    "tip_amount": 0.0,
-    "fare_amount": 1.0,
-    "trip_distance": 1.0,
-    "DOLocationID": 264.0,
-    "PULocationID": 264.0,
-}
 # Reason for a trip that no cleaning rule rejects, but that is not in the segment of the model.
 OUTSIDE_SEGMENT = "outside_segment"
-UNSCORED_REASONS = (*clean.REJECT_REASONS, OUTSIDE_SEGMENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +60,15 @@ class ScoredTrips:
         return np.array([reason is None for reason in self.reason], bool)
 
 
+def unscored_reasons(dataset: Dataset) -> tuple[str, ...]:
+    """Return all reasons why a trip of a data set cannot be scored."""
+    return (*dataset.reject_reasons, OUTSIDE_SEGMENT)
+
+
 def require_usable(model: TrainedModel) -> None:
     """Raise RegistryError if this toytip, or its XGBoost, cannot score with a model."""
-    unknown = [name for name in model.encoding.feature_names if name not in FEATURE_INPUTS]
+    declared = model.encoding.dataset.feature_inputs
+    unknown = [name for name in model.encoding.feature_names if name not in declared]
     if unknown:
         raise RegistryError(
             f"cannot load model {model.version}: toytip {__version__} has no feature {unknown[0]}",
@@ -112,7 +105,8 @@ def score_trips(
     SchemaError if most values of a column cannot be read. The message has the label of a trip.
     """
     require_columns(model, raw.column_names)
-    columns = conform.conform_columns(raw, "the trips", label, refuse_most=refuse_most)
+    dataset = model.encoding.dataset
+    columns = conform.conform_columns(raw, "the trips", dataset, label, refuse_most=refuse_most)
     return score_columns(model, columns, shap_top)
 
 
@@ -121,10 +115,11 @@ def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> S
 
     No step needs a frame, which would take most of the time of a single trip.
     """
-    trips = _complete_trips(model, columns)
-    reason_index = clean.rule_indices(trips)
-    outside = (reason_index < 0) & ~splits.in_segment(trips, model.encoding.segment)
-    reason_index[outside] = UNSCORED_REASONS.index(OUTSIDE_SEGMENT)
+    trips, dataset = _complete_trips(model, columns), model.encoding.dataset
+    reasons = unscored_reasons(dataset)
+    reason_index = clean.rule_indices(trips, dataset)
+    outside = (reason_index < 0) & ~dataset.in_segment(trips, model.encoding.segment)
+    reason_index[outside] = reasons.index(OUTSIDE_SEGMENT)
     accepted = reason_index < 0
     features = _features_of(model, {name: values[accepted] for name, values in trips.items()})
     bins = preprocess.bin_indices(features, model.encoding)
@@ -137,21 +132,24 @@ def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> S
             explanations[row] = largest
     with np.errstate(invalid="ignore"):
         prediction = probability >= np.float32(model.threshold)
-    reason = [None if index < 0 else UNSCORED_REASONS[index] for index in reason_index.tolist()]
+    reason = [None if index < 0 else reasons[index] for index in reason_index.tolist()]
     return ScoredTrips(probability, prediction, reason, explanations)
 
 
 def _features_of(model: TrainedModel, trips: Columns) -> dict[str, npt.NDArray[Any]]:
     """Return the features of a model, and the columns from which it computes rates of zones."""
-    needed = {*model.encoding.feature_names, "PULocationID", "DOLocationID"}
-    declared = (feature for feature in featurize.FEATURES if feature.name in needed)
+    dataset = model.encoding.dataset
+    needed = {*model.encoding.feature_names, *(key.column for key in dataset.encoding_keys)}
+    declared = (feature for feature in dataset.features if feature.name in needed)
     return {"pickup_at": trips["pickup_at"], **featurize.compute_features(trips, declared)}
 
 
 def describe_reason(reason: str, model: TrainedModel) -> str:
     """Return why a model cannot score a trip, as text for a message."""
     if reason == OUTSIDE_SEGMENT:
-        return f"the model scores only trips of segment {model.encoding.segment} (payment_type 1)"
+        segment = model.encoding.dataset.segment
+        condition = f" ({segment.words.condition})" if segment else ""
+        return f"the model scores only trips of segment {model.encoding.segment}{condition}"
     return f"rule {reason} rejects it"
 
 
@@ -160,22 +158,23 @@ def _complete_trips(model: TrainedModel, columns: Columns) -> dict[str, npt.NDAr
 
     The month of a trip is its pickup month, as there is no file.
     """
-    rows = len(columns["pickup_at"])
+    rows, dataset = len(columns["pickup_at"]), model.encoding.dataset
     trips = {
         field.name: columns[field.name] if field.name in columns else conform.missing_values(field, rows)
-        for field in FIELDS
+        for field in dataset.fields
     }
     if "unreadable" in columns:
         trips["unreadable"] = columns["unreadable"]
     required = required_fields(model)
-    placeholders = {**PLACEHOLDER_VALUES, "dropoff_at": trips["pickup_at"] + np.timedelta64(1, "m")}
+    placeholders = dataset.placeholders(trips)
     for name, value in placeholders.items():
         if name not in required:
             trips[name] = np.where(pd.isna(trips[name]), value, trips[name]).astype(trips[name].dtype)
     years, months = np.divmod(month_index(trips["pickup_at"]), 12)
-    ids_per_month = trip_id_base(model.taxi, 2000, 2) - trip_id_base(model.taxi, 2000, 1)
+    first_id = dataset.first_trip_id(model.taxi, 2000, 1)
+    ids_per_month = dataset.first_trip_id(model.taxi, 2000, 2) - first_id
     month_number = years * 100 + months + 1 - 200_001
-    trips["trip_id"] = trip_id_base(model.taxi, 2000, 1) + month_number * ids_per_month + np.arange(rows)
+    trips["trip_id"] = first_id + month_number * ids_per_month + np.arange(rows)
     return trips
 
 

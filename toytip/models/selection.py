@@ -11,9 +11,10 @@ from functools import partial
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import TAXIS, detect_taxi, source_column, taxis_in_names
+from toytip.datasets.registry import dataset_of, detect_kind
+from toytip.datasets.tlc.fields import taxis_in_names
+from toytip.datasets.words import KINDS, SEGMENTS
 from toytip.errors import SchemaError, ToytipError
-from toytip.evaluation.tally import SEGMENTS
 from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
 from toytip.models.resolve import RegisteredMatch
@@ -86,7 +87,7 @@ def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candi
         match.taxi: Candidate(match.model.run_version, partial(resolve.load_registered_model, match))
         for match in _find_registered(settings, choice)
     }
-    for taxi in (choice.taxi,) if choice.taxi else TAXIS:
+    for taxi in (choice.taxi,) if choice.taxi else KINDS:
         if choice.name is None and taxi not in candidates:
             current = resolve.current_stored_model(store, taxi, choice.segment)
             candidates |= {taxi: _stored_candidate(store, current)} if current else {}
@@ -117,14 +118,14 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     Raises SchemaError if there are several models and the columns do not show the taxi type, or if
     there is no model for the taxi type.
     """
-    taxi = detect_taxi(columns)
+    taxi = detect_kind(columns)
     if len(models) > 1 and len(taxis_in_names(columns)) > 1:
         raise SchemaError(
             "cannot select a model: the trips have the pickup columns of yellow and green taxis",
             hint="Separate the trips of yellow and green taxis.",
         )
     if taxi is None and len(models) > 1:
-        names = " or ".join(source_column("pickup_at", taxi) for taxi in models)
+        names = " or ".join(dataset_of(taxi).source_column("pickup_at", taxi) for taxi in models)
         raise SchemaError(
             f"cannot select a model: {' and '.join(models)} taxis have one, and the trips have no column {names}",
             hint=f"Name the pickup column {names}, or set --taxi.",

@@ -7,21 +7,12 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+from toytip.core.dataset.declarations import Field
+from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
-from toytip.core.tlc import (
-    FIELDS,
-    FIELDS_BY_NAME,
-    Field,
-    describe_repeated,
-    detect_taxi,
-    find_repeated_fields,
-    match_fields,
-    source_column,
-)
+from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import SchemaError
-from toytip.stages import clean
-from toytip.stages.catalog import FEATURE_INPUTS
 
 
 def required_columns(model: TrainedModel) -> tuple[str, ...]:
@@ -30,21 +21,26 @@ def required_columns(model: TrainedModel) -> tuple[str, ...]:
     These are the columns of all features. A column is not required if the TLC added it only in
     some year, and if files of the training months do not have the column.
     """
-    return tuple(source_column(name, model.taxi) for name in _required_names(model))
+    dataset = model.encoding.dataset
+    return tuple(dataset.source_column(name, model.taxi) for name in _required_names(model))
 
 
 def _required_names(model: TrainedModel) -> list[str]:
-    needed = {"pickup_at"} if model.encoding.segment == "all" else {"pickup_at", "payment_type"}
+    dataset = model.encoding.dataset
+    needed = {"pickup_at", *dataset.segment_columns(model.encoding.segment)}
     for feature in model.encoding.features:
-        inputs = FEATURE_INPUTS[feature.name]
-        needed |= {name for name in inputs if FIELDS_BY_NAME[name].required or not feature.absent_in_training}
-    return [field.name for field in FIELDS if field.name in needed]
+        inputs = dataset.feature_inputs[feature.name]
+        needed |= {
+            name for name in inputs if dataset.fields_by_name[name].required or not feature.absent_in_training
+        }
+    return [field.name for field in dataset.fields if field.name in needed]
 
 
 def missing_columns(model: TrainedModel, columns: Collection[str]) -> list[str]:
     """Return the required columns that trips with these columns do not have."""
-    present = match_fields(columns)
-    return [source_column(name, model.taxi) for name in _required_names(model) if name not in present]
+    dataset = model.encoding.dataset
+    present = dataset.field_names.match(columns)
+    return [dataset.source_column(name, model.taxi) for name in _required_names(model) if name not in present]
 
 
 def require_columns(model: TrainedModel, columns: Collection[str], label: str = "the trips") -> None:
@@ -52,14 +48,15 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
 
     The message names the missing columns as the TLC does, and the trips by their label.
     """
-    taxi = detect_taxi(columns)
+    dataset = model.encoding.dataset
+    taxi = dataset.detect_kind(columns)
     if taxi not in (None, model.taxi):
         raise SchemaError(
             f"cannot score {label}: the pickup column is that of {taxi} taxis, "
             f"and model {model.version} was trained on {model.taxi} taxis",
             hint=f"Choose a model for {taxi} taxis.",
         )
-    if repeated := find_repeated_fields(columns):
+    if repeated := dataset.field_names.find_repeated(columns):
         raise SchemaError(
             f"cannot score {label}: {describe_repeated(repeated)}",
             hint="Remove all but one of the columns for each field.",
@@ -88,8 +85,9 @@ def required_fields(model: TrainedModel) -> tuple[str, ...]:
 
     A field that can be null in the batch pipeline can also be null here.
     """
-    needed = {name for feature in model.encoding.feature_names for name in FEATURE_INPUTS[feature]}
-    return tuple(name for name in clean.REQUIRED_TRIP_COLUMNS if name in needed | {"pickup_at"})
+    dataset = model.encoding.dataset
+    needed = {name for feature in model.encoding.feature_names for name in dataset.feature_inputs[feature]}
+    return tuple(name for name in dataset.required_columns if name in needed | {"pickup_at"})
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,13 @@ class NamedTrips:
     @classmethod
     def of(cls, trips: Sequence[Mapping[str, Any]]) -> NamedTrips:
         """Return trips with the names of their fields."""
-        return cls(trips, {keys: match_fields(keys) for keys in columns_of_trips(trips)})
+        return cls(trips, {keys: TLC.field_names.match(keys) for keys in columns_of_trips(trips)})
 
     @property
     def fields(self) -> list[Field]:
         """The fields that at least one trip has."""
         names = {name for names_by_field in self.names.values() for name in names_by_field}
-        return [field for field in FIELDS if field.name in names]
+        return [field for field in TLC.fields if field.name in names]
 
     def column_name(self, row: int, field: Field) -> str | None:
         """Return the name that a trip has for a field, or None if the trip does not have it."""

@@ -40,7 +40,7 @@ class Measurement:
     """Measure: `psi`, `ks` or `wasserstein` of a feature, share of trips in `new` or `vanished`
     categories, `rate` of missing values or rejected trips, or `share` of trips. Measures of
     metrics: metric whose `change` is the effect, `part` of the change that is due to the model, or
-    AUC of `card` trips."""
+    AUC of the trips in the `segment` of the data set."""
     value: float
     """Value of the measure in the month."""
     reference: float | None = None
@@ -150,8 +150,8 @@ def share_measurements(
 ) -> Iterator[Measurement]:
     """Yield the shares that both the month and the reference have.
 
-    The shares are the share of card trips, and the share of high tips among card trips. Without
-    card trips, the second share does not exist.
+    The shares are the share of the trips in the segment, and the share of high tips among these
+    trips. Without such trips, the second share does not exist.
     """
     for name, value in current.items():
         if name not in reference:
@@ -192,13 +192,13 @@ def model_measurements(
     month: str,
     f1_change: ChangeParts | None,
     log_loss_change: ChangeParts | None,
-    card_auc: tuple[float | None, float | None],
+    segment_auc: tuple[float | None, float | None],
     thresholds: AlertThresholds,
 ) -> Iterator[Measurement]:
-    """Yield the losses due to the model: its parts in changes in F1 and log loss, and the card AUC.
+    """Yield the losses due to the model: parts of the changes in F1 and log loss, and an AUC.
 
-    `card_auc` is the AUC of card trips, in the month and in the reference. The AUC of all trips
-    changes with the mix of card and other trips, but the AUC of card trips does not change with it.
+    `segment_auc` is the AUC of the trips in the segment, in the month and in the reference. The AUC
+    of all trips changes with the share of the segment, but the AUC of the segment does not.
     """
     for name, change, limit in (
         ("f1", f1_change, thresholds.max_f1_loss),
@@ -214,13 +214,13 @@ def model_measurements(
                 effect=LOSS_SIGNS[name] * change.model,
                 threshold=limit,
             )
-    current, reference = card_auc
+    current, reference = segment_auc
     if current is not None and reference is not None:
         yield Measurement(
             month=month,
             kind="model",
             name="auc",
-            measure="card",
+            measure="segment",
             value=current,
             reference=reference,
             effect=reference - current,

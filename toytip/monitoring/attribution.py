@@ -57,7 +57,7 @@ class ChangeParts:
 
     total: float
     """Change in the metric: the sum of the parts."""
-    card_share: float
+    segment_share: float
     """Part due to the change in the share of card trips."""
     tip_share: float
     """Part due to changes in the share of high tips among card trips and among other trips."""
@@ -69,7 +69,7 @@ class ChangeParts:
 class _KindRates:
     """The share of card trips, and values for each kind of trips: card trips, then other trips."""
 
-    card_share: float
+    segment_share: float
     tip_shares: tuple[float, ...]
     performance: tuple[RatesByKind, ...]
 
@@ -124,7 +124,7 @@ def attribute_change(
 
     def attribute(metric: Callable[..., float], index: int) -> ChangeParts:
         old, new = (
-            (side.card_share, side.tip_shares, tuple(kind[position][index] for kind in rates))
+            (side.segment_share, side.tip_shares, tuple(kind[position][index] for kind in rates))
             for position, side in enumerate((a, b))
         )
         return ChangeParts(metric(*new) - metric(*old), *shapley_parts(metric, old, new))

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from toytip.core.arrays import Float64Array
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.evaluation import metrics
-from toytip.evaluation.tally import SLICE_BINS, Tallies, Tally, daily_tallies_by_payment
+from toytip.evaluation.tally import SLICE_BINS, Tallies, Tally, daily_tallies_by_segment
 from toytip.monitoring import alerts, attribution, cbpe, drift
 from toytip.monitoring.alerts import Measurement
 from toytip.monitoring.drift import FeatureDrift, FeatureHistogram, ReferenceRange
@@ -22,8 +24,6 @@ from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.plan import MonitoringPlan
 from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.stages import infer, profile
-from toytip.stages.catalog import FEATURE_INPUTS
-from toytip.stages.zone_rates import ZONE_RATES_BY_NAME
 
 # Performance by day is also measured over a week, because days of the week differ from each other
 # more than weeks do.
@@ -73,6 +73,7 @@ class _MonthComparison:
 class _MonthlyInputs:
     """The segment and the feature importance of a model, and the data of all months."""
 
+    dataset: Dataset
     segment: str
     importance: Mapping[str, float]
     histograms: Mapping[Month, pd.DataFrame]
@@ -83,10 +84,10 @@ class _MonthlyInputs:
         """Return the histograms of one or more months together, by feature."""
         frames = [self.histograms[month] for month in months]
         merged = frames[0] if len(frames) == 1 else profile.merge_profiles(frames)
-        return drift.histograms_by_feature(merged, self.segment)
+        return drift.histograms_by_feature(merged, self.dataset, self.segment)
 
     def tallies_of(self, months: Sequence[Month]) -> TallyPair:
-        """Return the tally of card trips and the tally of other trips, for one or more months."""
+        """Return the tally of the segment and the tally of other trips, for one or more months."""
         names = {str(month) for month in months}
         pairs = [pair for day, pair in self.tallies_by_day.items() if day[:7] in names]
         return reduce(lambda a, b: (a[0].merge(b[0]), a[1].merge(b[1])), pairs, EMPTY_TALLY_PAIR)
@@ -107,6 +108,7 @@ def run_monitoring(
     The history has the analysis months and the reference months. The comparison reads no trips.
     """
     inputs = _MonthlyInputs(
+        dataset=model.encoding.dataset,
         segment=model.encoding.segment,
         importance=natural_feature_gain(model),
         histograms=history.histograms,
@@ -123,11 +125,12 @@ def natural_feature_gain(model: TrainedModel) -> dict[str, float]:
     """Return the share of each natural feature in the gain of the model, largest share first.
 
     A natural feature is not target-encoded. The gain of a target-encoded feature is divided equally
-    among the zone columns that it is computed from.
+    among the columns that it is computed from.
     """
     gains: dict[str, float] = {}
+    rates = model.encoding.dataset.target_rates
     for name, gain in infer.gain_importance(model).items():
-        inputs = FEATURE_INPUTS[name] if name in ZONE_RATES_BY_NAME else (name,)
+        inputs = rates[name].needs if name in rates else (name,)
         for natural in inputs:
             gains[natural] = gains.get(natural, 0.0) + gain / len(inputs)
     return dict(sorted(gains.items(), key=lambda item: -item[1]))
@@ -198,10 +201,10 @@ def _measure(
 
 
 def _segment_tallies(tallies: Tallies, segment: str) -> dict[str, TallyPair]:
-    by_day = daily_tallies_by_payment(tallies)
-    if segment == "card":
-        return {day: (card, EMPTY_TALLY_PAIR[1]) for day, (card, _) in by_day.items()}
-    return by_day
+    by_day = daily_tallies_by_segment(tallies)
+    if segment == ALL_ROWS:
+        return by_day
+    return {day: (inside, EMPTY_TALLY_PAIR[1]) for day, (inside, _) in by_day.items()}
 
 
 def _read_reference(inputs: _MonthlyInputs, plan: MonitoringPlan) -> _Reference:
@@ -242,17 +245,19 @@ def _month_performance(
     *,
     has_labels: bool,
 ) -> MonthPerformance:
-    card, other = current
-    both = card.merge(other)
+    inside, outside = current
+    both = inside.merge(outside)
     changes = attribution.attribute_change(reference, current) if has_labels else (None, None, None)
     return MonthPerformance(
         month=month,
         rows=both.rows,
-        card_share=card.rows / both.rows if both.rows else 0.0,
-        card_high_tip_share=float(card.positives.sum()) / card.rows if has_labels and card.rows else None,
+        segment_share=inside.rows / both.rows if both.rows else 0.0,
+        segment_prevalence=float(inside.positives.sum()) / inside.rows
+        if has_labels and inside.rows
+        else None,
         metrics=metrics.compute_metrics(both) if has_labels else None,
         f1_always_positive=metrics.f1_always_positive(both) if has_labels else None,
-        card_auc=metrics.auc(card.negatives, card.positives) if has_labels else None,
+        segment_auc=metrics.auc(inside.negatives, inside.positives) if has_labels else None,
         estimated_metrics=cbpe.estimate_metrics(
             both, np.zeros(SLICE_BINS) if calibration is None else calibration
         ),
@@ -277,7 +282,7 @@ def _performance_measurements(
 ) -> list[Measurement]:
     assert reference.metrics is not None, "a reference must have labels"
     shares = [
-        {"card": performance.card_share, "high_tips_by_card": performance.card_high_tip_share}
+        {"segment": performance.segment_share, "segment_prevalence": performance.segment_prevalence}
         for performance in (current, reference)
     ]
     now, then = ({name: share for name, share in side.items() if share is not None} for side in shares)
@@ -288,7 +293,7 @@ def _performance_measurements(
             current.month,
             current.f1_change,
             current.log_loss_change,
-            (current.card_auc, reference.card_auc),
+            (current.segment_auc, reference.segment_auc),
             thresholds,
         )
     measurements += alerts.estimate_measurements(

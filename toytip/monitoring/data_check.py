@@ -13,32 +13,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
-from toytip.monitoring.data_measures import FEES, TARIFFS, Distances, measure_months
+from toytip.monitoring.data_measures import Distances, measure_months
 from toytip.monitoring.measures import HOURS, MISSING, MOVED, REJECTS
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.reference_months import Comparison
-from toytip.stages.catalog import FEATURE_INPUTS
 
 Verdict = Literal["pass", "warn", "hold"]
 
-# Features that describe the length of a trip move together.
-TRIP_LENGTH = ("trip_distance", "trip_time", "trip_speed", "fare_amount")
 # If a cleaning rule rejects at least this share of the rows, the other rows are not typical.
 MANY_REJECTS = 0.2
-# A wrong unit changes all amounts.
-AMOUNTS = frozenset((*FEES, *TARIFFS))
-# Columns that determine the label, the day of a trip, and whether a trip is rejected.
-OTHER_INPUTS = {
-    "high_tip": ("tip_amount", "fare_amount", "payment_type"),
-    "pickup_day": ("pickup_at",),
-    "out_of_month": ("pickup_at",),
-    "non_positive_fare": ("fare_amount",),
-    "negative_tip": ("tip_amount",),
-    "non_positive_duration": ("pickup_at", "dropoff_at"),
-    "overlong_trip": ("pickup_at", "dropoff_at"),
-    "implausible_distance": ("trip_distance",),
-}
 # Missing shares that differ by at most this factor of each other belong to one finding.
 SAME_SHARE = 0.1
 
@@ -108,7 +93,10 @@ class DataCheck:
 
 
 def check_months(
-    months: Mapping[Month, MonthSummary], reference: Sequence[Month], accepted: Mapping[str, str]
+    months: Mapping[Month, MonthSummary],
+    reference: Sequence[Month],
+    accepted: Mapping[str, str],
+    dataset: Dataset,
 ) -> DataCheck:
     """Compare each month with the other reference months.
 
@@ -120,14 +108,17 @@ def check_months(
     ordered = sorted(months)
     if not ordered:
         return DataCheck(months=(), reference=())
-    comparison = Comparison.of(measure_months(ordered, [months[month] for month in ordered]))
+    comparison = Comparison.of(measure_months(ordered, [months[month] for month in ordered], dataset))
     candidates = [index for index, month in enumerate(ordered) if month in set(reference)]
     normal = comparison.normal_months([index for index in candidates if str(ordered[index]) not in accepted])
     usable = sorted({*normal, *(index for index in candidates if str(ordered[index]) in accepted)})
     references = [normal, usable] if normal else [usable]
     return DataCheck(
         months=tuple(
-            _check_month(comparison, index, str(month), references, accepted.get(str(month)))
+            replace(
+                _check_month(comparison, index, str(month), references, dataset),
+                accepted=accepted.get(str(month)),
+            )
             for index, month in enumerate(ordered)
         ),
         reference=tuple(str(ordered[index]) for index in usable),
@@ -135,15 +126,15 @@ def check_months(
 
 
 def _check_month(
-    comparison: Comparison, index: int, month: str, references: Sequence[Sequence[int]], accepted: str | None
+    comparison: Comparison, index: int, month: str, references: Sequence[Sequence[int]], dataset: Dataset
 ) -> MonthCheck:
     """Return the verdict with the reference that the month differs less from."""
     reference = min(references, key=lambda others: comparison.effects(index, others).severity)
     single = _single_findings(comparison, index, reference)
-    findings = tuple(map(_merge_findings, _group_findings(single)))
+    findings = tuple(map(_merge_findings, _group_findings(single, dataset)))
     verdicts = [finding.verdict for finding in findings]
     verdict: Verdict = "hold" if "hold" in verdicts else "warn" if verdicts else "pass"
-    return MonthCheck(month=month, verdict=verdict, findings=findings, accepted=accepted)
+    return MonthCheck(month=month, verdict=verdict, findings=findings, accepted=None)
 
 
 class _SingleFinding(NamedTuple):
@@ -206,18 +197,20 @@ def _describe(
     )
 
 
-def _group_findings(singles: Sequence[_SingleFinding]) -> list[list[_SingleFinding]]:
+def _group_findings(singles: Sequence[_SingleFinding], dataset: Dataset) -> list[list[_SingleFinding]]:
     """Return the findings in groups of features that move together."""
     groups: list[list[_SingleFinding]] = []
     for single in singles:
-        related = [group for group in groups if any(_move_together(single, other) for other in group)]
+        related = [
+            group for group in groups if any(_move_together(single, other, dataset) for other in group)
+        ]
         merged = [member for group in related for member in group] + [single]
         groups = [group for group in groups if group not in related] + [merged]
     ordered = [sorted(group, key=lambda single: -single.severity) for group in groups]
     return sorted(ordered, key=lambda group: -group[0].severity)
 
 
-def _move_together(one: _SingleFinding, two: _SingleFinding) -> bool:
+def _move_together(one: _SingleFinding, two: _SingleFinding, dataset: Dataset) -> bool:
     """Return whether two features have a common cause.
 
     They are computed from the same columns, they are missing in the same share of the trips, they
@@ -228,14 +221,17 @@ def _move_together(one: _SingleFinding, two: _SingleFinding) -> bool:
         return True
     if a.measure == b.measure == MISSING.name:
         return abs(a.value - b.value) <= SAME_SHARE * max(a.value, b.value)
-    return {a.feature, b.feature} <= AMOUNTS or bool(_causes(a) & _causes(b))
+    # A wrong unit changes all amounts.
+    amounts = {*dataset.monitoring.fees, *dataset.monitoring.tariffs}
+    return {a.feature, b.feature} <= amounts or bool(_causes(a, dataset) & _causes(b, dataset))
 
 
-def _causes(finding: DataFinding) -> set[str]:
+def _causes(finding: DataFinding, dataset: Dataset) -> set[str]:
     """Return the columns that can cause a finding, or the measure if it is about all rows."""
     name = finding.feature or finding.measure
-    inputs = set(FEATURE_INPUTS.get(name) or OTHER_INPUTS.get(name) or (name,))
-    return inputs | set(TRIP_LENGTH) if inputs & set(TRIP_LENGTH) else inputs
+    all_inputs = {"pickup_day": ("pickup_at",), **dataset.monitoring.other_inputs, **dataset.feature_inputs}
+    inputs, lengths = set(all_inputs.get(name, (name,))), set(dataset.monitoring.lengths)
+    return inputs | lengths if inputs & lengths else inputs
 
 
 def _merge_findings(group: Sequence[_SingleFinding]) -> DataFinding:

@@ -9,49 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from toytip.core.arrays import BoolArray, Float64Array, Int64Array
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.monitoring import MonitoringFacts
 from toytip.core.months import Month
-from toytip.core.tlc import FIELDS
 from toytip.monitoring import measures, month_distances
 from toytip.monitoring.measures import Measure
 from toytip.monitoring.month_counts import FeatureCounts, MonthSummary, count_features
 
-CATEGORIES = (
-    "PULocationID",
-    "DOLocationID",
-    "VendorID",
-    "RatecodeID",
-    "passenger_count",
-    "payment_type",
-    "pickup_hour",
-    "pickup_minute",
-    "trip_type",
-)
-# Zones without trips are normal in a small month, and drivers enter the number of passengers.
-UNRELIABLE_CATEGORIES = ("PULocationID", "DOLocationID", "passenger_count")
-# Laws set these amounts. A new amount is a normal event, so that it causes a warning at most.
-FEES = (
-    "extra",
-    "mta_tax",
-    "improvement_surcharge",
-    "congestion_surcharge",
-    "airport_fee",
-    "cbd_congestion_fee",
-)
-# The taxi tariff sets these amounts. A new tariff changes the single amounts that are frequent.
-TARIFFS = ("fare_amount", "tolls_amount")
-# True changes of these features are frequent and large: new vendors, fare rises, more traffic.
-LIMIT_FACTORS = {
-    "VendorID": 3.0,
-    "passenger_count": 2.0,
-    "fare_amount": 2.0,
-    "tolls_amount": 2.0,
-    "trip_time": 2.0,
-    "trip_speed": 2.0,
-}
-MEASUREMENTS = ("trip_distance", "trip_time", "trip_speed")
-OPTIONAL_COLUMNS = frozenset(field.name for field in FIELDS if not field.required)
-# Other measures compare these histograms, or features that determine them.
-COMPARED_ELSEWHERE = ("high_tip", "pickup_day", "pickup_weekday", "trip_hash", "work_hours")
+# Other measures compare these histograms.
+COMPARED_ELSEWHERE = ("label", "pickup_day", "trip_hash")
 # If fewer trips than this share use a column, the column is not in use yet.
 UNUSED_SHARE = 0.01
 # A day is empty if it has less than this share of the trips of the day at the upper quartile.
@@ -76,25 +42,31 @@ class Distances:
     """The share of each month, if the distance is a difference between shares."""
 
 
-def measure_months(months: Sequence[Month], summaries: Sequence[MonthSummary]) -> list[Distances]:
+def measure_months(
+    months: Sequence[Month], summaries: Sequence[MonthSummary], dataset: Dataset
+) -> list[Distances]:
     """Return all measures of the months, which must be in order of time."""
     counts = count_features(summaries)
     kept_rows = np.array([summary.kept_rows for summary in summaries])
     distances = [
         *_month_distances(months, summaries),
-        *_time_distances(months, counts),
+        *_time_distances(months, counts, dataset.monitoring),
         *_label_distances(counts),
     ]
     for name, feature in counts.items():
-        distances += _feature_distances(name, feature, kept_rows)
+        distances += _feature_distances(name, feature, kept_rows, dataset)
     return distances
 
 
-def _feature_distances(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> Iterator[Distances]:
-    if name in COMPARED_ELSEWHERE:
+def _feature_distances(
+    name: str, counts: FeatureCounts, kept_rows: Int64Array, dataset: Dataset
+) -> Iterator[Distances]:
+    facts, field = dataset.monitoring, dataset.fields_by_name.get(name)
+    if name in (*COMPARED_ELSEWHERE, *facts.compared_elsewhere):
         return
-    compared = _in_use(name, counts, kept_rows)
-    for measure, matrix, rates in _compare_feature(name, counts, kept_rows):
+    is_optional = field is not None and not field.required
+    compared = _in_use(counts, kept_rows, is_optional=is_optional)
+    for measure, matrix, rates in _compare_feature(name, counts, kept_rows, facts):
         matrix[~compared] = 0.0
         yield Distances(feature=name, measure=measure, matrix=matrix, rates=rates)
 
@@ -102,7 +74,9 @@ def _feature_distances(name: str, counts: FeatureCounts, kept_rows: Int64Array) 
 _MeasureMatrix = tuple[Measure, Float64Array, Float64Array | None]
 
 
-def _compare_feature(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> Iterator[_MeasureMatrix]:
+def _compare_feature(
+    name: str, counts: FeatureCounts, kept_rows: Int64Array, facts: MonitoringFacts
+) -> Iterator[_MeasureMatrix]:
     values, trips = counts.values, counts.trips
     missing = kept_rows - trips.sum(axis=1)
     yield (
@@ -112,40 +86,42 @@ def _compare_feature(name: str, counts: FeatureCounts, kept_rows: Int64Array) ->
     )
     if not len(values):
         return
-    if name not in MEASUREMENTS:
-        constant = measures.CONSTANT_FEE if name in FEES else measures.CONSTANT
+    if name not in facts.measurements:
+        constant = measures.CONSTANT_FEE if name in facts.fees else measures.CONSTANT
         yield constant, month_distances.lost_variety(trips), None
-    if name in CATEGORIES:
-        yield from _compare_categories(name, trips)
+    if name in facts.categories:
+        yield from _compare_categories(name, trips, facts)
         return
     totals = trips.sum(axis=1)
     yield measures.NEGATIVE, *_shares(trips[:, values < 0].sum(axis=1), totals)
-    if name in FEES:
+    if name in facts.fees:
         yield measures.ZEROS, *_shares(trips[:, values == 0].sum(axis=1), totals)
         yield measures.FEE, month_distances.moved_share(trips), None
         yield measures.SCALE, month_distances.mean_log_ratio(values, trips), None
     else:
-        yield from _compare_numbers(name, values, trips)
+        yield from _compare_numbers(name, values, trips, facts)
 
 
-def _compare_categories(name: str, trips: Int64Array) -> Iterator[_MeasureMatrix]:
-    factor = LIMIT_FACTORS.get(name, 1.0)
-    moved = measures.HOURS if name == "pickup_hour" else measures.MOVED.scaled(factor)
+def _compare_categories(name: str, trips: Int64Array, facts: MonitoringFacts) -> Iterator[_MeasureMatrix]:
+    factor = facts.limit_factors.get(name, 1.0)
+    moved = measures.HOURS if name == facts.hour else measures.MOVED.scaled(factor)
     yield moved, month_distances.moved_share(trips), None
     yield measures.NEW.scaled(factor), month_distances.new_share(trips), None
-    if name not in UNRELIABLE_CATEGORIES:
+    if name not in facts.unreliable_categories:
         yield measures.VANISHED.scaled(factor), month_distances.vanished_share(trips), None
 
 
-def _compare_numbers(name: str, values: Float64Array, trips: Int64Array) -> Iterator[_MeasureMatrix]:
-    factor = LIMIT_FACTORS.get(name, 1.0)
+def _compare_numbers(
+    name: str, values: Float64Array, trips: Int64Array, facts: MonitoringFacts
+) -> Iterator[_MeasureMatrix]:
+    factor = facts.limit_factors.get(name, 1.0)
     yield measures.MOVED.scaled(factor), month_distances.moved_group_share(trips), None
     yield measures.WASSERSTEIN.scaled(factor), month_distances.wasserstein(values, trips), None
     outside = month_distances.new_share(month_distances.range_bins(values, trips))
     yield measures.NEW.scaled(factor), outside, None
-    if name != "tolls_amount":  # a new toll is a new frequent value
+    if name not in facts.new_values:
         yield measures.SPIKE.scaled(factor), month_distances.largest_spike(trips), None
-    if name in TARIFFS:
+    if name in facts.tariffs:
         whole = trips[:, values == np.rint(values)].sum(axis=1)
         yield measures.WHOLE, *_shares(whole, trips.sum(axis=1))
     else:
@@ -156,25 +132,25 @@ def _shares(counts: Int64Array, totals: Int64Array) -> tuple[Float64Array, Float
     return month_distances.share_excess(counts, totals), counts / np.maximum(totals, 1)
 
 
-def _in_use(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> BoolArray:
+def _in_use(counts: FeatureCounts, kept_rows: Int64Array, *, is_optional: bool) -> BoolArray:
     """Return the months to compare. An optional column is compared from its first use on."""
-    if name not in OPTIONAL_COLUMNS:
+    if not is_optional:
         return np.ones(len(kept_rows), bool)
     used = counts.trips[:, counts.values != 0].sum(axis=1) > UNUSED_SHARE * kept_rows
     return np.logical_or.accumulate(used)
 
 
 def _label_distances(counts: Mapping[str, FeatureCounts]) -> Iterator[Distances]:
-    if "high_tip" not in counts:
+    if "label" not in counts:
         return
-    values, other, card, _ = counts["high_tip"]
-    for measure, trips in ((measures.CARD_TIPS, card), (measures.OTHER_TIPS, other)):
-        high, total = trips[:, values == 1].sum(axis=1), trips.sum(axis=1)
+    values, other, segment, _ = counts["label"]
+    for measure, trips in ((measures.CARD_TIPS, segment), (measures.OTHER_TIPS, other)):
+        positive, total = trips[:, values == 1].sum(axis=1), trips.sum(axis=1)
         yield Distances(
-            feature="high_tip",
+            feature="label",
             measure=measure,
-            matrix=month_distances.share_change(high, total),
-            rates=high / np.maximum(total, 1),
+            matrix=month_distances.share_change(positive, total),
+            rates=positive / np.maximum(total, 1),
         )
 
 
@@ -191,20 +167,22 @@ def _month_distances(months: Sequence[Month], summaries: Sequence[MonthSummary])
         yield Distances(feature=reason, measure=measures.REJECTS, matrix=matrix, rates=rates)
 
 
-def _time_distances(months: Sequence[Month], counts: Mapping[str, FeatureCounts]) -> Iterator[Distances]:
+def _time_distances(
+    months: Sequence[Month], counts: Mapping[str, FeatureCounts], facts: MonitoringFacts
+) -> Iterator[Distances]:
     if "pickup_day" in counts:
         shares = np.array([_empty_day_share(days) for days in _days(months, counts["pickup_day"])])
         matrix = np.maximum(shares[:, None] - shares[None, :], 0.0)
         yield Distances(feature="pickup_day", measure=measures.EMPTY_DAYS, matrix=matrix, rates=shares)
-    if "pickup_weekday" in counts and "pickup_day" in counts:
-        trips = _weekday_trips(months, counts["pickup_weekday"])
+    if facts.weekday is not None and facts.weekday in counts and "pickup_day" in counts:
+        trips = _weekday_trips(months, counts[facts.weekday])
         trips[_days_with_trips(counts["pickup_day"]) < MIN_DAYS_OF_WEEKDAYS] = 0  # not compared
         matrix = month_distances.moved_share(trips)
-        yield Distances(feature="pickup_weekday", measure=measures.WEEKDAYS, matrix=matrix)
+        yield Distances(feature=facts.weekday, measure=measures.WEEKDAYS, matrix=matrix)
     if "trip_hash" in counts:
         matrix, rates = _repeated_share(counts["trip_hash"])
         yield Distances(feature="", measure=measures.REPEATED, matrix=matrix, rates=rates)
-    lengths = [counts[name].trips for name in (*MEASUREMENTS, "fare_amount") if name in counts]
+    lengths = [counts[name].trips for name in facts.lengths if name in counts]
     if lengths:
         copies = month_distances.copy_of_earlier(np.concatenate(lengths, axis=1))
         yield Distances(feature="", measure=measures.COPY, matrix=copies)
@@ -251,11 +229,11 @@ def _repeated_share(counts: FeatureCounts) -> tuple[Float64Array, Float64Array]:
     """Return the excess of repeated trips, and the share of repeated trips of each month.
 
     Without repeated trips, the variance of the number of trips per hash bucket equals the mean.
-    Each repeated trip increases the variance by twice as much as the mean. Only card trips count in
-    a month without other trips, and the other way round.
+    Each repeated trip increases the variance by twice as much as the mean. If all trips of a
+    month are in the segment, or none is, only these trips count.
     """
     dispersion, freedom = np.zeros(len(counts.missing)), np.zeros(len(counts.missing))
-    for trips in (counts.other, counts.card):
+    for trips in (counts.other, counts.segment):
         mean = np.maximum(trips.mean(axis=1, keepdims=True), 1e-9)
         dispersion += ((trips - mean) ** 2 / mean).sum(axis=1)
         freedom += np.where(trips.any(axis=1), trips.shape[1] - 1, 0)

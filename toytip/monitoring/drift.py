@@ -11,22 +11,12 @@ import numpy as np
 import pandas as pd
 
 from toytip.core.arrays import Float32Array, Float64Array, Int64Array
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.tables import HISTOGRAM_VALUE_SCALE
 from toytip.monitoring import effect_sizes
 from toytip.stages import profile
 
-# Features with unordered values. Distances between such values are not defined. All other features
-# are numeric.
-CATEGORICAL_FEATURES = (
-    "VendorID",
-    "trip_type",
-    "RatecodeID",
-    "payment_type",
-    "PULocationID",
-    "DOLocationID",
-    "work_hours",
-    "pickup_weekday",
-)
 # A category is new if it has at least this share of the trips in the month, and no trips in the
 # reference. A category has vanished if it has at least this share of the trips in the reference,
 # and no trips in the month. A smaller category can change a share of all trips by at most 0.01.
@@ -85,6 +75,8 @@ class FeatureHistogram(NamedTuple):
     trips: Int64Array
     missing_count: int
     value_sum: float
+    is_unordered: bool = False
+    """Whether the values are categories. Distances between such values are not defined."""
 
     @property
     def rows(self) -> int:
@@ -129,16 +121,20 @@ def reference_range(rates: Sequence[float]) -> ReferenceRange:
     return ReferenceRange(max(mean - margin, 0.0), min(mean + margin, 1.0), mean)
 
 
-def histograms_by_feature(frame: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
+def histograms_by_feature(
+    frame: pd.DataFrame, dataset: Dataset, segment: str = ALL_ROWS
+) -> dict[str, FeatureHistogram]:
     """Return the histogram of each feature for a segment, from rows of `feature_histograms`."""
-    rows = frame[frame["is_card"]] if segment == "card" else frame
+    rows = frame if segment == ALL_ROWS else frame[frame["in_segment"]]
     rows = rows[~rows["feature"].isin(profile.CHECK_HISTOGRAMS)]
     codes, names = pd.factorize(rows["feature"])
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
     columns = [rows[name].to_numpy()[order] for name in ("value", "trips", "value_sum")]
     return {
-        str(name): _histogram(*(column[start:stop] for column in columns))
+        str(name): _histogram(*(column[start:stop] for column in columns))._replace(
+            is_unordered=name in dataset.monitoring.unordered
+        )
         for name, (start, stop) in zip(names, pairwise(ends.tolist()), strict=True)
     }
 
@@ -174,7 +170,7 @@ def _measure_feature_drift(name: str, reference: FeatureHistogram, month: Featur
     if min(expected.sum(), actual.sum()) < MIN_DRIFT_TRIPS:
         return drift
     drift = replace(drift, mean=month.mean, reference_mean=reference.mean)
-    if name in CATEGORICAL_FEATURES:
+    if reference.is_unordered:
         return replace(
             drift,
             psi=effect_sizes.psi(*effect_sizes.merge_rare(expected, actual)),

@@ -33,19 +33,19 @@ class MonthSummary:
 class FeatureCounts(NamedTuple):
     """The number of trips of several months by value of a feature.
 
-    `values` are in ascending order. `other` and `card` have a row for each month and a column for
-    each value. `missing` is the number of trips of each month that have no value.
+    `values` are in ascending order. `other` and `segment` have a row for each month and a column
+    for each value. `missing` is the number of trips of each month that have no value.
     """
 
     values: Float64Array
     other: Int64Array
-    card: Int64Array
+    segment: Int64Array
     missing: Int64Array
 
     @property
     def trips(self) -> Int64Array:
-        """The number of card trips and other trips, by month and value."""
-        return np.asarray(self.other + self.card)
+        """The number of trips in the segment and other trips, by month and value."""
+        return np.asarray(self.other + self.segment)
 
 
 def count_features(months: Sequence[MonthSummary]) -> dict[str, FeatureCounts]:
@@ -62,16 +62,16 @@ def count_features(months: Sequence[MonthSummary]) -> dict[str, FeatureCounts]:
     }
 
 
-_COLUMNS = ("is_card", "value", "trips")
+_COLUMNS = ("in_segment", "value", "trips")
 
 
 def _arrange(
-    months: int, month: Int64Array, is_card: Int64Array, value: Float64Array, trips: Int64Array
+    months: int, month: Int64Array, in_segment: Int64Array, value: Float64Array, trips: Int64Array
 ) -> FeatureCounts:
     has_value = ~np.isnan(value)
     values, index = np.unique(value[has_value].astype(np.float64), return_inverse=True)
     counts = np.zeros((2, months, len(values)), np.int64)
-    np.add.at(counts, (is_card[has_value].astype(np.int64), month[has_value], index), trips[has_value])
+    np.add.at(counts, (in_segment[has_value].astype(np.int64), month[has_value], index), trips[has_value])
     missing = np.zeros(months, np.int64)
     np.add.at(missing, month[~has_value], trips[~has_value])
     return FeatureCounts(values, counts[0], counts[1], missing)

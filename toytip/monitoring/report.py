@@ -21,16 +21,16 @@ class MonthPerformance:
     """Month, or `reference` for all reference months together."""
     rows: int
     """Number of trips in the segment."""
-    card_share: float
-    """Share of trips that were paid by card."""
-    card_high_tip_share: float | None
-    """Share of high tips among card trips. Null without labels or card trips."""
+    segment_share: float
+    """Share of trips that are in the segment, for example card trips."""
+    segment_prevalence: float | None
+    """Share of high tips among the trips of the segment. Null without labels or such trips."""
     metrics: Metrics | None
     """Realized metrics of the model on the segment. Null without labels."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline. Null without labels."""
-    card_auc: float | None
-    """AUC of card trips. Null without labels, or if all card trips have the same label."""
+    segment_auc: float | None
+    """AUC of the trips of the segment. Null without labels, or if all labels are equal."""
     estimated_metrics: EstimatedMetrics
     """Metrics that toytip estimates from the predicted probabilities, without labels."""
     prevalence_change: ChangeParts | None = None

@@ -9,7 +9,8 @@ from toytip.config import Settings
 from toytip.core.months import Month
 from toytip.core.partitions import input_files
 from toytip.core.splits import Split
-from toytip.core.tables import FEATURES_TABLE
+from toytip.core.tables import FEATURES
+from toytip.datasets.registry import dataset_of
 from toytip.errors import ConfigError, DataCheckError, StoreError
 from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
 from toytip.monitoring.data_measures import repeated_share
@@ -42,10 +43,11 @@ def check_data(
         require_trips(months, split, context.settings.segment)
     with context.progress.stage("check", len(months)) as stage:
         training = [month for month in months if split.covers(month, "train")]
-        features = tables[FEATURES_TABLE.name]
+        features = tables[FEATURES.name]
         accepted = accepted_months(context.store, str(features.config["taxi"]), source_checksums(features))
+        dataset = dataset_of(str(features.config["taxi"]))
         check = check_months(
-            {**(reference or {}), **months}, list(reference) if reference else training, accepted
+            {**(reference or {}), **months}, list(reference) if reference else training, accepted, dataset
         )
         check = replace(
             check, months=tuple(item for item in check.months if Month.parse(item.month) in months)
@@ -101,7 +103,7 @@ def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | N
             hint="Set --taxi.",
         )
     taxi_type, run = next(iter(matches.items()))
-    features = store.require_manifest(FEATURES_TABLE.name, run.tables[FEATURES_TABLE.name])
+    features = store.require_manifest(FEATURES.name, run.tables[FEATURES.name])
     return accept_month(store, taxi_type, Month.parse(text), reason, source_checksums(features)[text])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from toytip.core.model import TrainedModel
 from toytip.core.schema import Table
-from toytip.core.tables import FEATURES_TABLE, PREDICTIONS, SCORES
+from toytip.core.tables import FEATURES, PREDICTIONS, SCORES
 from toytip.engine import compute, graph
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import FittedBaselines
@@ -16,7 +16,6 @@ from toytip.evaluation.tally import Tallies
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.incremental import SummaryBuilder, month_names
 from toytip.sources import zones
-from toytip.stages.featurize import feature_table
 from toytip.store.artifacts import with_split_of
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
@@ -65,7 +64,7 @@ def summary_builder(
 def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Table:
     """Return the columns of `features` that a model and the champion, if there is one, need."""
     champion_features = champion.encoding.feature_names if champion else ()
-    return feature_table(model.encoding.feature_names, champion_features)
+    return model.encoding.dataset.feature_table(*model.encoding.feature_names, *champion_features)
 
 
 def fitted_baselines(model: TrainedModel) -> FittedBaselines:
@@ -84,7 +83,7 @@ def evaluate_tallies(tallies: Tallies, model: TrainedModel) -> Evaluation:
     baselines = fitted_baselines(model)
     return Evaluation(
         metrics=metrics_by_split(tallies, model.encoding.segment),
-        report=evaluation_report(tallies, baselines),
+        report=evaluation_report(tallies, baselines, model.encoding.dataset),
         tallies=tallies,
         baselines=baselines,
     )
@@ -97,7 +96,8 @@ def evaluate_predictions(
     model = with_split_of(model, predictions)
     features, files = resolve_features(context.store, predictions), predictions.files
     build_summary = summary_builder(context, features, model, [file.path for file in files], champion)
-    frame = graph.read_version(context.store, PREDICTIONS, predictions.version, files)
+    table = model.encoding.dataset.table(PREDICTIONS)
+    frame = graph.read_version(context.store, table, predictions.version, files)
     summaries = graph.summarize_partitions(frame, build_summary(range(len(files))))
     months = month_names(files)
     with context.progress.stage("evaluate", len(files), months) as stage:
@@ -110,4 +110,4 @@ def resolve_features(store: Store, predictions: Manifest) -> Manifest:
     parent = predictions
     if any(reference.table == SCORES.name for reference in predictions.parent_versions):
         parent = store.require_manifest(SCORES.name, predictions.parent_version(SCORES.name))
-    return store.require_manifest(FEATURES_TABLE.name, parent.parent_version(FEATURES_TABLE.name))
+    return store.require_manifest(FEATURES.name, parent.parent_version(FEATURES.name))

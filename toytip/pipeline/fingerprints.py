@@ -11,17 +11,23 @@ import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
+from itertools import chain
 from typing import Any
 
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.schema import Table
 from toytip.core.tables import FUSED_STAGES, stage_modules
+from toytip.datasets.registry import DATASETS
 from toytip.store.manifest import digest
 
 _ROW_MODULES = (
     "errors",
     "core.access",
     "core.columns",
+    "core.dataset.dataset",
+    "core.dataset.declarations",
+    "core.dataset.field_names",
+    "core.dataset.trip_ids",
     "core.months",
     "core.number_values",
     "core.partitions",
@@ -30,13 +36,21 @@ _ROW_MODULES = (
     "core.text",
     "core.time_values",
     "core.times",
-    "core.tlc",
     "engine.graph",
 )
+
+
+def _dataset_modules(stage: str) -> tuple[str, ...]:
+    """Return the modules of all data sets that determine the output of a stage."""
+    stages = FUSED_STAGES.get(stage, (stage,))
+    modules = (dataset.modules.get(name, ()) for dataset in DATASETS for name in stages)
+    return tuple(dict.fromkeys(chain.from_iterable(modules)))
+
+
 # The modules that determine the output of a stage. A test compares these
 # modules with the imports of the stage.
 STAGE_MODULES = {
-    stage: (*_ROW_MODULES, *stage_modules(stage))
+    stage: (*_ROW_MODULES, *stage_modules(stage), *_dataset_modules(stage))
     for stage in ("clean", "read", "featurize", "preprocess", "train", "infer", "postprocess", "predict")
 }
 FINGERPRINT_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu")

@@ -8,10 +8,12 @@ from functools import reduce
 from typing import Any
 
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.model import Encoding
 from toytip.core.partitions import DataFile
 from toytip.core.splits import Split
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE
+from toytip.core.tables import ENCODINGS, FEATURES
+from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
 from toytip.evaluation import metrics
 from toytip.monitoring.required_trips import require_two_labels
@@ -19,9 +21,7 @@ from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
 from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
 from toytip.pipeline.plan import split_months
-from toytip.stages.featurize import feature_set, feature_table
 from toytip.stages.preprocess import ValueCounts, fit_encoding
-from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.artifacts import encoding_to_bytes, load_encoding
 from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.manifest import Manifest
@@ -54,11 +54,12 @@ def fit_feature_encoding(
     if existing is not None:
         _warn_of_leakage(context, existing)
         return {ENCODINGS.name: existing}, replace(load_encoding(context.store, existing), split=split)
-    names = feature_set(settings.feature_set)
-    frame = graph.read_version(context.store, feature_table(names), features.version, files)
-    counts = count_training_values(context, frame, files, names, split)
-    rate_names = zone_rates_for(settings.feature_set)
-    encoding = fit_encoding(counts, split, settings.segment, rate_names, settings.max_bin)
+    dataset = dataset_of(str(features.config["taxi"]))
+    names = dataset.feature_set(settings.feature_set)
+    frame = graph.read_version(context.store, dataset.feature_table(*names), features.version, files)
+    counts = count_training_values(context, frame, files, names, split, dataset)
+    rate_names = dataset.target_rate_set(settings.feature_set)
+    encoding = fit_encoding(counts, split, settings.segment, dataset, rate_names, settings.max_bin)
     content, name = encoding_to_bytes(encoding), ENCODINGS.artifact_files[0]
     manifest = context.add_table(
         ENCODINGS,
@@ -82,7 +83,7 @@ def _find_encoding(
 
     def recipe_of(manifest: Manifest) -> Recipe:
         config, earlier = manifest.config, Split.from_json(manifest.config["split"])
-        features = context.store.get_manifest(FEATURES_TABLE.name, manifest.parent_version("features"))
+        features = context.store.get_manifest(FEATURES.name, manifest.parent_version("features"))
         return stored_recipe(
             manifest,
             contents_by_month(features.files) if features else inputs,
@@ -108,18 +109,24 @@ def _recipe_settings(config: Mapping[str, Any], split: Split) -> dict[str, str]:
 
 
 def count_training_values(
-    context: RunContext, frame: Any, files: Sequence[DataFile], names: tuple[str, ...], split: Split
+    context: RunContext,
+    frame: Any,
+    files: Sequence[DataFile],
+    names: tuple[str, ...],
+    split: Split,
+    dataset: Dataset,
 ) -> ValueCounts:
     """Count the values of features in the training trips of a lazy frame of data files.
 
     Raises DataCheckError if there are no training trips, or if all have the same label.
     """
-    lazy, months = graph.count_partitions(frame, names, split, context.settings.segment), month_names(files)
+    lazy = graph.count_partitions(frame, names, split, context.settings.segment, dataset)
+    months = month_names(files)
     with context.progress.stage("preprocess", len(files), months) as stage:
         results = compute.compute_partitions(context.client, lazy, stage, months=months)
     counts = [result.value_counts for result in results if result.value_counts is not None]
-    total = reduce(ValueCounts.merge, counts, ValueCounts.empty(names))
-    require_two_labels(total.rows, total.positives)
+    total = reduce(ValueCounts.merge, counts, ValueCounts.empty(names, dataset))
+    require_two_labels(dataset.label.name, total.rows, total.positives)
     return total
 
 

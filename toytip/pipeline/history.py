@@ -13,7 +13,7 @@ from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.tables import (
     FEATURE_HISTOGRAMS,
-    FEATURES_TABLE,
+    FEATURES,
     METRIC_HISTOGRAMS,
     MODELS,
     REJECTS,
@@ -107,7 +107,7 @@ def feature_tables(store: Store, features: Manifest) -> PublishedTables:
         (ref.version for ref in features.parent_versions if ref.table == TRIPS.name), features.version
     )
     rejects = store.get_manifest(REJECTS.name, trips)
-    tables = {FEATURES_TABLE.name: features, FEATURE_HISTOGRAMS.name: histograms}
+    tables = {FEATURES.name: features, FEATURE_HISTOGRAMS.name: histograms}
     return {**tables, REJECTS.name: rejects} if rejects else tables
 
 
@@ -122,7 +122,7 @@ def count_months(
     """Return the histograms of each month together with its row counts, from the manifests."""
     rows: dict[Month, int] = dict.fromkeys(histograms, 0)
     rejects: dict[Month, dict[str, int]] = {month: {} for month in histograms}
-    for name in (FEATURES_TABLE.name, REJECTS.name):
+    for name in (FEATURES.name, REJECTS.name):
         for file in tables[name].files if name in tables else ():
             month = file.key.month
             rows[month] += file.rows

@@ -8,17 +8,17 @@ from typing import NamedTuple, Self
 
 from toytip.cluster import ClusterShape
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import Split, TimeRange, overlaps, plan_split
 from toytip.core.text import plural
+from toytip.datasets.registry import dataset_of
 from toytip.errors import PlanError
 from toytip.progress.tracker import Progress
 from toytip.sources.inspection import unusual_row_counts
 from toytip.sources.source import Source
-from toytip.stages.featurize import feature_set
-from toytip.stages.zone_rates import zone_rates_for
 from toytip.training.memory import training_bytes
 
 # Growth of a worker's memory in a partition-wise stage, per row of a partition.
@@ -33,6 +33,8 @@ USABLE_MEMORY_SHARE = 0.7
 class RunPlan:
     """The plan of a run."""
 
+    dataset: Dataset
+    """The data set of the source."""
     source: Source
     """The source files."""
     split: Split
@@ -42,7 +44,7 @@ class RunPlan:
     partition_rows: int
     """Maximum number of rows per partition, as set by the user."""
     features: tuple[str, ...]
-    """Names of the features of the model, including the target encodings of zones."""
+    """Names of the features of the model, including target-encoded features."""
     params: BoosterParams
     """Parameters of the booster."""
 
@@ -52,10 +54,13 @@ class RunPlan:
 
         Raises ConfigError if the settings do not fit the months of the source.
         """
-        features = (*feature_set(settings.feature_set), *zone_rates_for(settings.feature_set))
+        dataset = dataset_of(source.taxi)
+        rate_names = dataset.target_rate_set(settings.feature_set)
+        features = (*dataset.feature_set(settings.feature_set), *rate_names)
         params = booster_params(settings)
         params.require_known_constraints(features)
         return cls(
+            dataset=dataset,
             source=source,
             split=split_months(settings, source.months),
             partitions=source.partitions(settings.partition_rows),

@@ -12,7 +12,7 @@ from toytip.core.model import TrainedModel
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.splits import Split
-from toytip.core.tables import FEATURES_TABLE, METRIC_HISTOGRAMS, MODELS, PREDICTIONS, SCORES
+from toytip.core.tables import FEATURES, METRIC_HISTOGRAMS, MODELS, PREDICTIONS, SCORES
 from toytip.engine import graph
 from toytip.evaluation.tally import Tallies, tallies_to_parquet
 from toytip.pipeline.context import PublishedTables, RunContext
@@ -27,16 +27,17 @@ from toytip.store.manifest import Manifest, VersionRef
 
 def score_trips(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
     """Publish `scores`: the probability of a high tip for each row of `features`."""
+    table = model.encoding.dataset.table(SCORES)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
         frame = graph.read_version(context.store, model_table(model), features.version, files)
-        return {SCORES: graph.score_features(frame, model)}
+        return {table: graph.score_features(frame, model)}
 
     built = build_from_table(
         context,
         "infer",
         features,
-        (SCORES,),
+        (table,),
         build_frames,
         plan_file=_score_planner(model),
         recipe=_recipe(SCORES, features, model),
@@ -45,23 +46,24 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
     )
     parents, code = [features.ref, model_reference(model)], code_digest(chain_of(SCORES))
     config = {"split": asdict(model.encoding.split)}
-    return {SCORES.name: context.add_table(SCORES, built.files[SCORES.name], config, parents, code=code)}
+    return {table.name: context.add_table(table, built.files[table.name], config, parents, code=code)}
 
 
 def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
     """Publish `predictions`: the decision at the model's threshold for each row of `scores`."""
-    model = with_split_of(model, scores)
+    model, dataset = with_split_of(model, scores), model.encoding.dataset
+    table = dataset.table(PREDICTIONS)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
-        frame = graph.read_version(context.store, SCORES, scores.version, files)
-        return {PREDICTIONS: graph.apply_threshold(frame, model.threshold)}
+        frame = graph.read_version(context.store, dataset.table(SCORES), scores.version, files)
+        return {table: graph.apply_threshold(frame, model.threshold, dataset)}
 
-    features = context.store.require_manifest(FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
+    features = context.store.require_manifest(FEATURES.name, scores.parent_version(FEATURES.name))
     built = build_from_table(
         context,
         "postprocess",
         scores,
-        (PREDICTIONS,),
+        (table,),
         build_frames,
         plan_file=lambda file: plan_next_file("postprocess", file, model.threshold),
         recipe=_recipe(PREDICTIONS, features, model),
@@ -81,20 +83,21 @@ def predict_trips(
     from training, which has already computed them. A champion is evaluated on the same test trips,
     but its predictions are not published.
     """
-    checkpoints = StoreCheckpoints(context.store, context.version)
+    checkpoints, dataset = StoreCheckpoints(context.store, context.version), model.encoding.dataset
+    table = dataset.table(PREDICTIONS)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
         frame = graph.read_version(context.store, model_table(model, champion), features.version, files)
         training_scores = graph.TrainingScores(checkpoints, tuple(file.path for file in files))
         scores = graph.score_features(frame, model, training_scores)
-        return {PREDICTIONS: graph.apply_threshold(scores, model.threshold)}
+        return {table: graph.apply_threshold(scores, model.threshold, dataset)}
 
     paths, plan_scores = [file.path for file in features.files], _score_planner(model)
     built = build_from_table(
         context,
         "predict",
         features,
-        (PREDICTIONS,),
+        (table,),
         build_frames,
         plan_file=lambda file: plan_next_file("postprocess", plan_scores(file), model.threshold),
         recipe=_recipe(PREDICTIONS, features, model),
@@ -120,7 +123,8 @@ def _publish_predictions(
         METRIC_HISTOGRAMS, [_write_tallies(context, built.tallies)], config, parents, code=code
     )
     files, metrics = built.files[PREDICTIONS.name], to_json(evaluation.metrics)
-    predictions = context.add_table(PREDICTIONS, files, config, parents, code=code, metrics=metrics)
+    table = model.encoding.dataset.table(PREDICTIONS)
+    predictions = context.add_table(table, files, config, parents, code=code, metrics=metrics)
     return {METRIC_HISTOGRAMS.name: histograms, PREDICTIONS.name: predictions}, evaluation
 
 

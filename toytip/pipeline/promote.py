@@ -25,7 +25,6 @@ from toytip.pipeline.context import open_reader
 from toytip.pipeline.evaluate import Evaluation
 from toytip.pipeline.monitor import find_monitoring_inputs
 from toytip.progress.tracker import Progress
-from toytip.stages.catalog import FEATURE_AVAILABILITY
 from toytip.store.artifacts import with_split_of
 from toytip.store.lineage import trace_lineage
 from toytip.store.manifest import Manifest, VersionRef
@@ -75,7 +74,9 @@ def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
 
 def incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
     """Return why a champion cannot be compared with a model, or "" if it can."""
-    if removed := sorted(set(champion.encoding.feature_names) - set(FEATURE_AVAILABILITY)):
+    if removed := sorted(
+        set(champion.encoding.feature_names) - set(champion.encoding.dataset.feature_availability)
+    ):
         return f"the champion has features that toytip no longer computes: {', '.join(removed)}"
     test = model.encoding.split.test
     for name, span in champion.encoding.split.time_ranges().items():
@@ -188,8 +189,8 @@ def promote(
 
 def _evaluate(challenger: Challenger, match: ChampionMatch, package: Path, verify: Verify) -> GateResult:
     """Return the result of all checks, including the comparability and the golden set."""
-    evaluation = challenger.evaluation
-    gate = evaluate_gate(evaluation.tallies, evaluation.baselines, challenger.model.encoding.segment)
+    evaluation, encoding = challenger.evaluation, challenger.model.encoding
+    gate = evaluate_gate(evaluation.tallies, evaluation.baselines, encoding.segment, encoding.dataset)
     checks = [*gate.checks]
     if match.incomparable_reason:
         checks.append(GateCheck(name=COMPARABLE_CHECK, passed=False, message=match.incomparable_reason))
@@ -233,11 +234,12 @@ def _flatten_metrics(evaluation: Evaluation) -> dict[str, float]:
 
 def _model_card(store: Store, challenger: Challenger) -> ModelCard:
     model, manifest = challenger.model, challenger.manifest
+    availability = model.encoding.dataset.feature_availability
     return ModelCard(
         run_version=model.version,
         taxi=model.taxi,
         segment=model.encoding.segment,
-        features={name: FEATURE_AVAILABILITY[name] for name in model.encoding.feature_names},
+        features={name: availability[name] for name in model.encoding.feature_names},
         split=model.encoding.split.time_ranges(),
         rounds=model.rounds,
         threshold=model.threshold,

@@ -9,13 +9,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from toytip.core.dataset.declarations import MISSING_VALUE, OUT_OF_MONTH
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.redact import mask_credentials
 from toytip.core.schema import Table
-from toytip.core.tables import FEATURE_HISTOGRAMS, REJECTS, TRIPS
+from toytip.core.tables import FEATURE_HISTOGRAMS, FEATURES, REJECTS, TRIPS
 from toytip.core.text import plural
-from toytip.core.tlc import source_column
+from toytip.datasets.registry import dataset_of
 from toytip.engine import graph, source_tasks
 from toytip.monitoring.required_trips import CleanedRows, require_accepted_rows
 from toytip.pipeline.context import PublishedTables, RunContext
@@ -33,8 +34,6 @@ from toytip.pipeline.plan import RunPlan
 from toytip.sources.discovery import require_months_of_files
 from toytip.sources.reader import count_nulls
 from toytip.sources.source import Source
-from toytip.stages.clean import REQUIRED_TRIP_COLUMNS, missing_value, out_of_month
-from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.catalog import checksums_by_file
 from toytip.store.changes import MonthInputs, Recipe, inputs_by_month
 from toytip.store.manifest import Manifest, SourceFileRef
@@ -42,12 +41,14 @@ from toytip.store.manifest import Manifest, SourceFileRef
 
 def clean_source(context: RunContext, plan: RunPlan) -> PublishedTables:
     """Clean a source, and publish `trips` and `rejects`."""
+    dataset = plan.dataset
+    tables = (dataset.table(TRIPS), dataset.table(REJECTS))
 
     def build_frames(partitions: Sequence[SourcePartition]) -> dict[Table, Any]:
-        trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
-        return {TRIPS: trips, REJECTS: rejects}
+        frames = graph.clean_trips(graph.read_raw_trips(partitions, dataset), dataset)
+        return dict(zip(tables, frames, strict=True))
 
-    return _build_from_source(context, plan, "clean", (TRIPS, REJECTS), build_frames)
+    return _build_from_source(context, plan, "clean", tables, build_frames)
 
 
 def read_source(context: RunContext, plan: RunPlan) -> PublishedTables:
@@ -55,17 +56,15 @@ def read_source(context: RunContext, plan: RunPlan) -> PublishedTables:
 
     One task per partition does conform, clean and featurize.
     """
+    dataset = plan.dataset
+    tables = (dataset.table(FEATURES), dataset.table(REJECTS), FEATURE_HISTOGRAMS)
 
     def build_frames(partitions: Sequence[SourcePartition]) -> dict[Table, Any]:
-        trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
-        features = graph.build_features(trips)
-        return {
-            FEATURES_SCHEMA: features,
-            REJECTS: rejects,
-            FEATURE_HISTOGRAMS: graph.build_feature_histograms(features),
-        }
+        trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions, dataset), dataset)
+        features = graph.build_features(trips, dataset)
+        frames = (features, rejects, graph.build_feature_histograms(features, dataset))
+        return dict(zip(tables, frames, strict=True))
 
-    tables = (FEATURES_SCHEMA, REJECTS, FEATURE_HISTOGRAMS)
     return _build_from_source(context, plan, "read", tables, build_frames)
 
 
@@ -109,7 +108,7 @@ def _build_from_source(
 def _rows_out_of_month(files: FilesByTable) -> Counter[Month]:
     outside = Counter[Month]()
     for file in files[REJECTS.name]:
-        outside[file.key.month] += file.rejects.get(out_of_month.__name__, 0)
+        outside[file.key.month] += file.rejects.get(OUT_OF_MONTH, 0)
     return outside
 
 
@@ -132,19 +131,20 @@ def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, fil
     months = {
         month: CleanedRows(accepted=accepted_rows[month], rejects=counts) for month, counts in rejects.items()
     }
-    if warning := require_accepted_rows(accepted.name, months, find_missing):
+    leaking = dataset_of(taxi).leaking_columns
+    if warning := require_accepted_rows(accepted.name, months, leaking, find_missing):
         context.progress.warn(warning)
 
 
 def _missing_column(context: RunContext, taxi: str, rejects: Sequence[DataFile]) -> str | None:
     """Return the column that is null in most rejected trips, or None without missing values."""
-    nulls = Counter[str]()
+    nulls, dataset = Counter[str](), dataset_of(taxi)
     for file in rejects:
-        if missing_value.__name__ in file.rejects:
+        if MISSING_VALUE in file.rejects:
             content = context.store.read_file(REJECTS.name, context.version, file, staged=True)
             metadata = pq.read_metadata(io.BytesIO(content))
-            nulls.update({name: count_nulls(metadata, name) for name in REQUIRED_TRIP_COLUMNS})
-    return source_column(nulls.most_common(1)[0][0], taxi) if nulls else None
+            nulls.update({name: count_nulls(metadata, name) for name in dataset.required_columns})
+    return dataset.source_column(nulls.most_common(1)[0][0], taxi) if nulls else None
 
 
 def _plan_files(
@@ -214,13 +214,15 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
 
 def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
     """Featurize `trips`, and publish `features` and feature histograms."""
+    dataset = dataset_of(str(trips.config["taxi"]))
+    tables = (dataset.table(FEATURES), FEATURE_HISTOGRAMS)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
-        features = graph.build_features(graph.read_version(context.store, TRIPS, trips.version, files))
-        return {FEATURES_SCHEMA: features, FEATURE_HISTOGRAMS: graph.build_feature_histograms(features)}
+        frame = graph.read_version(context.store, dataset.table(TRIPS), trips.version, files)
+        features = graph.build_features(frame, dataset)
+        return {tables[0]: features, tables[1]: graph.build_feature_histograms(features, dataset)}
 
-    tables = (FEATURES_SCHEMA, FEATURE_HISTOGRAMS)
-    recipe = _recipe(FEATURES_SCHEMA, inputs_by_month(trips.files), trips.config["partition_rows"])
+    recipe = _recipe(FEATURES, inputs_by_month(trips.files), trips.config["partition_rows"])
     built = build_from_table(
         context,
         "featurize",
@@ -231,9 +233,9 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
         recipe=recipe,
         recipe_of=_recipe_of,
     )
-    parents, code = [trips.ref], code_digest(chain_of(FEATURES_SCHEMA))
+    parents, code = [trips.ref], code_digest(chain_of(FEATURES))
     # Publish the histograms first, so that a version with features is complete.
     return {
         table.name: context.add_table(table, built.files[table.name], trips.config, parents, code=code)
-        for table in (FEATURE_HISTOGRAMS, FEATURES_SCHEMA)
+        for table in reversed(tables)
     }

@@ -10,7 +10,7 @@ from toytip import cluster
 from toytip.config import Settings
 from toytip.core.jsonable import dump_json, to_json
 from toytip.core.redact import mask_credentials
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, REJECTS
+from toytip.core.tables import ENCODINGS, FEATURES, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.evaluation.report import summarize_report
@@ -130,7 +130,7 @@ def _describe_publication(
 ) -> RunManifest:
     """Return the run manifest with all tables of the run. The status depends on the gate."""
     settings, promotion = context.settings, outputs.promotion
-    checksums = {file.uri: file.checksum for file in outputs.tables[FEATURES_TABLE.name].source_files}
+    checksums = {file.uri: file.checksum for file in outputs.tables[FEATURES.name].source_files}
     status = gate_status(promotion)
     if scoring is not None:
         trained = status_of_model(context.store, scoring.model.version)
@@ -185,7 +185,7 @@ def _describe_run(context: RunContext, finished: FinishedRun, meter: RunMeter) -
             source=mask_credentials(settings.source) if settings.source else SYNTHETIC_SOURCE,
             source_bytes_read=finished.source_bytes_read,
         ),
-        rows=RowCounts(read=source.rows, kept=published[FEATURES_TABLE.name].rows, rejected=rejects.rows),
+        rows=RowCounts(read=source.rows, kept=published[FEATURES.name].rows, rejected=rejects.rows),
         rejects=rejects.rejects,
         tables=describe_tables(context, published),
         model=describe_model(context, outputs.model),

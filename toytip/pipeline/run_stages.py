@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.splits import Split, TimeRange
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS
+from toytip.core.tables import ENCODINGS, FEATURES, MODELS
 from toytip.errors import DataCheckError, RegistryError
 from toytip.evaluation.gate import GateDecision
 from toytip.models.registry import open_registry
@@ -91,7 +91,7 @@ def _train_and_score(context: RunContext, plan: RunPlan, gate: Gate | None) -> S
     from toytip.pipeline.train import train_model
 
     import_in_background(REPORT_MODULES)
-    features = tables[FEATURES_TABLE.name]
+    features = tables[FEATURES.name]
     check, split = _check_months(context, plan, tables)
     encoded, encoding = fit_feature_encoding(context, features, split, reuse=True)
     trained, model = train_model(
@@ -131,7 +131,7 @@ def score_months(context: RunContext, plan: RunPlan, scoring: ScoringModel) -> S
     tables = read_source(context, plan)
     model = scoring.model.with_split(_split_with_test(scoring.model.encoding.split, plan.source.months))
     check = _check_new_months(context, plan, scoring, tables)
-    predicted, evaluation = predict_trips(context, tables[FEATURES_TABLE.name], model)
+    predicted, evaluation = predict_trips(context, tables[FEATURES.name], model)
     trained = context.store.get_manifest(MODELS.name, model.version)
     tables = {**tables, **predicted, **({MODELS.name: trained} if trained else {})}
     inputs = inputs_of_tables(context.store, tables, evaluation.tallies)

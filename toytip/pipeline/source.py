@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -12,7 +13,14 @@ from toytip.config import Settings
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import mask_credentials
-from toytip.core.tlc import TAXIS
+from toytip.datasets.tlc.names import DriftKind
+from toytip.datasets.tlc.synthetic import (
+    SYNTHETIC_MONTHS,
+    SyntheticSpec,
+    generate_month,
+    month_file_name,
+)
+from toytip.datasets.words import KINDS
 from toytip.engine import source_tasks
 from toytip.errors import ConfigError
 from toytip.io.access import open_file_io, resolve_storage_options
@@ -22,13 +30,7 @@ from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.download import DownloadReport, MonthDownloader
 from toytip.sources.source import Source
-from toytip.sources.synthetic import (
-    SYNTHETIC_MONTHS,
-    DriftKind,
-    SyntheticSpec,
-    month_file_name,
-    synthetic_folder,
-)
+from toytip.store.layout import synthetic_folder
 
 
 def prepare_plan(
@@ -89,10 +91,10 @@ def download_months(
     settings: Settings, taxi: str, folder: Path, progress: Progress
 ) -> tuple[DownloadReport, tuple[Month, ...]]:
     """Download the months of the setting `months`. Raises ConfigError or SourceError."""
-    if taxi not in TAXIS:
+    if taxi not in KINDS:
         raise ConfigError(
             f"cannot download files of {taxi!r} taxis: the TLC has no such files",
-            hint=f"Choose {' or '.join(TAXIS)}.",
+            hint=f"Choose {' or '.join(KINDS)}.",
         )
     if not settings.months:
         raise ConfigError(
@@ -178,4 +180,4 @@ def _write_months(
         f"to {mask_credentials(folder)}"
     )
     with progress.stage("synth", len(uris)) as stage:
-        source_tasks.generate_source(client, dict(uris), storage, spec, stage)
+        source_tasks.generate_source(client, dict(uris), storage, partial(generate_month, spec=spec), stage)

@@ -10,15 +10,13 @@ from toytip import cluster
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS
+from toytip.core.tables import ENCODINGS, FEATURES, MODELS
 from toytip.engine import compute, graph
 from toytip.estimators.parallel import fit_in_parallel
 from toytip.evaluation.tally import tally_of
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
 from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
-from toytip.stages.catalog import FEATURE_AVAILABILITY
-from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.changes import Recipe, contents_by_month
@@ -94,7 +92,7 @@ def _find_model(
     inputs = contents_by_month(_training_files(features, encoding))
 
     def recipe_of(manifest: Manifest) -> Recipe:
-        table = FEATURES_TABLE.name
+        table = FEATURES.name
         trained_on = context.store.get_manifest(table, manifest.parent_version(table))
         version = manifest.parent_version(ENCODINGS.name)
         fitted = context.store.get_manifest(ENCODINGS.name, version)
@@ -115,7 +113,7 @@ def _training_files(features: Manifest, encoding: Encoding) -> list[DataFile]:
 
 
 def _frame_loader(context: RunContext, features: Manifest, encoding: Encoding) -> FrameLoader:
-    table = feature_table(encoding.feature_names)
+    table = encoding.dataset.feature_table(*encoding.feature_names)
     return lambda files: graph.read_version(context.store, table, features.version, files)
 
 
@@ -146,7 +144,7 @@ def fit_model(
         split: [file for file in files if encoding.split.covers(file.key.month, split)]
         for split in encoding.split.time_ranges()
     }
-    params.require_known_constraints(tuple(FEATURE_AVAILABILITY))
+    params.require_known_constraints(tuple(encoding.dataset.feature_availability))
     spec = TrainingSpec(
         params=params,
         bin_counts=encoding.bin_counts,
@@ -197,7 +195,9 @@ def _tune_thresholds(context: RunContext, features: Manifest, model: TrainedMode
         return DEFAULT_THRESHOLD, DEFAULT_THRESHOLD
     files = [file for file in features.files if split.covers(file.key.month, "validation")]
     frame = _frame_loader(context, features, model.encoding)(files)
-    predictions = graph.apply_threshold(graph.score_features(frame, model), DEFAULT_THRESHOLD)
+    predictions = graph.apply_threshold(
+        graph.score_features(frame, model), DEFAULT_THRESHOLD, model.encoding.dataset
+    )
     inputs = graph.SummaryInputs(frame, graph.Summarizer(model.encoding))
     summaries, months = graph.summarize_partitions(predictions, inputs), month_names(files)
     with context.progress.stage("tune", len(files), months) as stage:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from toytip.core.categories import value_label
 from toytip.report import formatting
 from toytip.report.blocks import TableBlock, TableCell
 
@@ -20,7 +19,10 @@ MODEL_LABELS = {
     "log_loss": "change in log loss due to the model",
     "auc": "AUC of card trips",
 }
-SHARE_LABELS = {"card": "share of card trips", "high_tips_by_card": "share of high tips among card trips"}
+SHARE_LABELS = {
+    "segment": "share of card trips",
+    "segment_prevalence": "share of high tips among card trips",
+}
 # Rates of these kinds have no threshold of their own: they must stay within the reference range.
 REFERENCE_RANGE_KINDS = ("missing", "rejects")
 ALERT_LEVEL = 5
@@ -81,7 +83,7 @@ def _earlier_losses(report: MonitoringReport) -> str:
     return f" Months with alerts for worse model performance: {', '.join(months)}." if months else ""
 
 
-def exceeded_table(report: MonitoringReport) -> TableBlock:
+def exceeded_table(report: MonitoringReport, value_words: Mapping[str, Mapping[str, str]]) -> TableBlock:
     """Return the table of exceeded thresholds by month.
 
     Rows with an alert come first. Cells with an alert are highlighted.
@@ -95,7 +97,7 @@ def exceeded_table(report: MonitoringReport) -> TableBlock:
     return TableBlock(
         caption="Exceeded thresholds by month",
         header=["measure", "reference", "threshold", *report.analysis_months],
-        rows=[_exceeded_row(report, series[key], alerts) for key in order],
+        rows=[_exceeded_row(report, series[key], alerts, value_words) for key in order],
         note="Highlighted cells are alerts. An alert fires if the threshold is exceeded in the month itself "
         f"and in at least {rule.min_breaches} of the {rule.window_months} months that end with it. "
         f"If fewer than {rule.min_breaches} months exist, it must be exceeded in all of these months. "
@@ -110,6 +112,7 @@ def _exceeded_row(
     report: MonitoringReport,
     by_month: Mapping[str, Measurement],
     alerts: set[tuple[tuple[str, str, str], str]],
+    value_words: Mapping[str, Mapping[str, str]],
 ) -> list[str | TableCell]:
     first = next(iter(by_month.values()))
     cells = [
@@ -120,7 +123,7 @@ def _exceeded_row(
         for month in report.analysis_months
     ]
     reference = formatting.NO_VALUE if first.reference is None else f"{first.reference:.4f}"
-    label = _row_label(first, _category_values(first, by_month, report.drift_by_month))
+    label = _row_label(first, _category_values(first, by_month, report.drift_by_month, value_words))
     return [label, reference, _threshold_text(first), *cells]
 
 
@@ -164,7 +167,10 @@ def _row_label(measurement: Measurement, values: Sequence[str]) -> str:
 
 
 def _category_values(
-    measurement: Measurement, months: Iterable[str], drift_by_month: Mapping[str, Sequence[FeatureDrift]]
+    measurement: Measurement,
+    months: Iterable[str],
+    drift_by_month: Mapping[str, Sequence[FeatureDrift]],
+    value_words: Mapping[str, Mapping[str, str]],
 ) -> list[str]:
     """Return the categories that are new or have vanished in the given months."""
     if measurement.measure not in ("new", "vanished"):
@@ -172,4 +178,5 @@ def _category_values(
     drifts = [d for month in months for d in drift_by_month[month] if d.feature == measurement.name]
     categories = (d.new if measurement.measure == "new" else d.vanished for d in drifts)
     values = dict.fromkeys(value for values in categories for value in values)
-    return [value_label(measurement.name, value) for value in values]
+    words = value_words.get(measurement.name, {})
+    return [words.get(value, value) for value in values]

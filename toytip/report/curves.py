@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from toytip.core.arrays import Float64Array, Int64Array
 from toytip.evaluation.report import CalibrationBin
 from toytip.evaluation.tally import Tally
-from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
+from toytip.monitoring.drift import FeatureHistogram
 from toytip.report.facts import FeatureDistribution
 
 # More points would not be visible at the size of a chart.
@@ -79,10 +79,12 @@ def probability_histogram(tally: Tally) -> tuple[list[int], list[int]]:
     return low, high
 
 
-def feature_distribution(name: str, histograms: Sequence[FeatureHistogram]) -> FeatureDistribution:
+def feature_distribution(
+    name: str, histograms: Sequence[FeatureHistogram], words: Mapping[str, str]
+) -> FeatureDistribution:
     """Return the distribution of a feature by month, from one histogram per month."""
     missing = [histogram.missing_share for histogram in histograms]
-    if name not in CATEGORICAL_FEATURES:
+    if not any(histogram.is_unordered for histogram in histograms):
         quantiles = [_quantiles(histogram) for histogram in histograms]
         return FeatureDistribution(name, quantiles, {}, missing, _value_range(histograms))
     total: dict[float, int] = {}
@@ -90,7 +92,10 @@ def feature_distribution(name: str, histograms: Sequence[FeatureHistogram]) -> F
         for value, trips in zip(histogram.values.tolist(), histogram.trips.tolist(), strict=True):
             total[value] = total.get(value, 0) + trips
     common = sorted(total, key=lambda value: -total[value])[:MAX_NAMED_VALUES]
-    shares = {f"{value:g}": [_value_share(histogram, value) for histogram in histograms] for value in common}
+    shares = {
+        words.get(f"{value:g}", f"{value:g}"): [_value_share(histogram, value) for histogram in histograms]
+        for value in common
+    }
     return FeatureDistribution(name, [], shares, missing)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from toytip.core.tables import METRIC_HISTOGRAMS, MONITORING, PREDICTIONS
 from toytip.evaluation.report import SegmentReport
-from toytip.evaluation.tally import SEGMENTS
 from toytip.monitoring.drift import measure_drift
 from toytip.report import formatting
 from toytip.report.blocks import MissingBlock, Page, PairsBlock, Section, TableBlock, TextBlock, WarningsBlock
@@ -95,7 +94,7 @@ def _findings_section(source: DiffSource) -> Content:
 
 
 def _diff_findings(a: Facts, b: Facts) -> Iterator[Finding]:
-    for segment in SEGMENTS:
+    for segment in a.segments:
         worse = [
             f"{formatting.label(metric)} by {-change:.4f}"
             for metric, change in _significant_losses(a, b, segment)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toytip.evaluation.report import SegmentReport
 from toytip.evaluation.tally import Tally
-from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
+from toytip.monitoring.drift import FeatureHistogram
 from toytip.store.lineage import LineageNode
 from toytip.store.manifest import SourceFileRef
 
@@ -55,17 +55,18 @@ class FeatureImportance(NamedTuple):
     gain_share: float
     mean_abs_shap: float | None
     shap_by_value: list[tuple[float, float, float]]
-
-    @property
-    def is_categorical(self) -> bool:
-        """Whether the values are unordered categories."""
-        return self.name in CATEGORICAL_FEATURES
+    is_categorical: bool = False
+    """Whether the values are unordered categories."""
+    words: Mapping[str, str] = {}
+    """Words for the values."""
+    is_zone: bool = False
+    """Whether the values are zones."""
 
 
 class ZoneSummary(NamedTuple):
     """Trips of a pickup zone.
 
-    `high_tip_share` is the share of high tips among card trips in the training months.
+    `label_share` is the share of high tips among card trips in the training months.
     """
 
     zone_id: int
@@ -74,7 +75,7 @@ class ZoneSummary(NamedTuple):
     trips: int
     card_trips: int
     training_card_trips: int | None
-    high_tip_share: float | None
+    label_share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,9 @@ class Facts:
     explained_trips: int = 0
     leakage_aucs: Mapping[str, float] = field(default_factory=dict)
     monitoring: MonitoringReport | None = None
+    segment_note: str = ""
+    listed_slices: Sequence[str] = ()
+    value_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     zones: Sequence[ZoneSummary] = ()
     zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
     run_result: RunResult | None = None
@@ -122,9 +126,19 @@ class Facts:
     failed_sections: Sequence[str] = ()
 
     @property
+    def segment_colors(self) -> dict[str, str]:
+        """The key of the color of each segment in charts."""
+        return dict(zip(self.tallies, "ab", strict=False))
+
+    @property
     def reported_split(self) -> str:
         """The split that the report presents in detail: test, or else the last split with trips."""
         return "test" if "test" in self.evaluation else next(iter([*self.evaluation][::-1]), "")
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The segments with an evaluation of the reported split."""
+        return tuple(self.evaluation.get(self.reported_split, {}))
 
     @property
     def reported_segment(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.evaluation.report import Interval, SegmentReport
 from toytip.report import alerts, formatting
 from toytip.report.facts import Facts
@@ -99,8 +100,8 @@ def _leakage_findings(facts: Facts) -> Iterator[Finding]:
 def _quality_findings(facts: Facts) -> Iterator[Finding]:
     split = facts.reported_split
     for segment, evaluation in facts.evaluation.get(split, {}).items():
-        # A model that was trained on card trips is not meant for cash trips.
-        if facts.reported_segment != "card" or segment == "card":
+        # A model that was trained on a segment is not meant for other trips.
+        if facts.reported_segment in (ALL_ROWS, segment):
             yield from _segment_findings(split, segment, evaluation)
     train = facts.evaluation.get("train", {}).get(facts.segment or "all")
     reported = facts.evaluation_of(facts.segment or "all")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toytip.evaluation.judgment import LeaderboardEntry, RankedEntry, rank_entries
-from toytip.evaluation.tally import SEGMENTS
 from toytip.report import formatting
 from toytip.report.blocks import Page, Section, TableBlock, TableCell
 from toytip.report.judge_page import difference_cells, test_period
@@ -24,7 +23,7 @@ NOTE = (
 def render_leaderboard_page(entries: Sequence[LeaderboardEntry]) -> str:
     """Return the page of a leaderboard as HTML. All entries have the same trips."""
     first = entries[0].judgment
-    ranked = {segment: rank_entries(entries, segment) for segment in SEGMENTS}
+    ranked = {segment: rank_entries(entries, segment) for segment in first.evaluation["test"]}
     return render_html(
         Page(
             title="Leaderboard",

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from toytip._version import __version__
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.report import formatting
 from toytip.report.blocks import Page, Section
 from toytip.report.facts import Facts
@@ -79,7 +80,7 @@ def _row_figures(facts: Facts) -> Iterator[KeyFigure]:
 
 def metric_figures(facts: Facts) -> Iterator[KeyFigure]:
     """Yield the key figures of the reported split."""
-    segment = facts.segment or "all"
+    segment = facts.segment or ALL_ROWS
     evaluation = facts.evaluation_of(segment)
     if evaluation is None:
         return
@@ -88,10 +89,10 @@ def metric_figures(facts: Facts) -> Iterator[KeyFigure]:
     yield f"AUC, {facts.reported_split}", _format_metric(evaluation.metrics.auc), detail
     baseline = f"always-positive baseline {_format_metric(evaluation.f1_always_positive)}"
     yield f"F1, {facts.reported_split}", _format_metric(evaluation.metrics.f1), baseline
-    card = facts.evaluation_of("card")
-    if segment == "all" and card:
-        trips = f"{formatting.format_count(card.metrics.rows)} trips"
-        yield "AUC of card trips", _format_metric(card.metrics.auc), trips
+    for name, other in facts.evaluation.get(facts.reported_split, {}).items():
+        if segment == ALL_ROWS and name != segment:
+            trips = f"{formatting.format_count(other.metrics.rows)} trips"
+            yield f"AUC of {name} trips", _format_metric(other.metrics.auc), trips
 
 
 def _time_figures(facts: Facts) -> Iterator[KeyFigure]:

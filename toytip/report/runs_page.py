@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toytip.evaluation.tally import SEGMENTS
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.report import formatting
 from toytip.report.blocks import MissingBlock, Page, Picture, PicturesBlock, Section, TableBlock, TableCell
 from toytip.report.charts.axes import (
@@ -20,7 +20,7 @@ from toytip.report.page import footer_text, render_html
 from toytip.store.runs import RunList, RunSummary
 
 STATUS_TONES = {"passed": "good", "refused": "bad", "failed-check": "bad"}
-HEADER = ("run", "published", "source", "trips", "model", "AUC", "AUC, card", "status", "marks")
+FACT_COLUMNS = ("run", "published", "source", "trips", "model")
 
 
 def render_runs_page(listed: RunList) -> str:
@@ -57,7 +57,7 @@ def _draw_auc(runs: Sequence[RunSummary]) -> Picture:
             f"{segment} trips",
             drop_missing_points(positions, [run.test_auc.get(segment) for run in runs]),
         )
-        for color, segment in zip("ab", SEGMENTS, strict=True)
+        for color, segment in zip("ab", _segments(runs), strict=False)
     }
     with open_drawing(left=44, top=22) as drawn:
         draw_lines(drawn.axes, lines)
@@ -81,6 +81,9 @@ def _draw_auc(runs: Sequence[RunSummary]) -> Picture:
 def _table_section(runs: Sequence[RunSummary]) -> Section:
     if not runs:
         return Section("runs", "Runs", "", [MissingBlock("The store has no runs.")])
+    segments = _segments(runs)
+    aucs = ["AUC" if segment == ALL_ROWS else f"AUC, {segment}" for segment in segments]
+    count = len(FACT_COLUMNS) + len(aucs)
     return Section(
         "runs",
         "Runs",
@@ -88,15 +91,20 @@ def _table_section(runs: Sequence[RunSummary]) -> Section:
         [
             TableBlock(
                 caption="Runs",
-                header=HEADER,
-                rows=[_row(run) for run in runs],
-                text_columns=(0, 1, 2, 3, 4, 7, 8),
+                header=[*FACT_COLUMNS, *aucs, "status", "marks"],
+                rows=[_row(run, segments) for run in runs],
+                text_columns=(*range(len(FACT_COLUMNS)), count, count + 1),
             )
         ],
     )
 
 
-def _row(run: RunSummary) -> list[str | TableCell]:
+def _segments(runs: Sequence[RunSummary]) -> list[str]:
+    """Return the names of all segments that the runs have metrics of."""
+    return list(dict.fromkeys(segment for run in runs for segment in run.test_auc))
+
+
+def _row(run: RunSummary, segments: Sequence[str]) -> list[str | TableCell]:
     marks = [name for name, is_set in (("current", run.is_current), ("champion", run.is_champion)) if is_set]
     return [
         run.version,
@@ -104,7 +112,7 @@ def _row(run: RunSummary) -> list[str | TableCell]:
         run.source,
         f"{run.taxi}, {formatting.format_month_range(run.months)}",
         f"{run.feature_set}, {run.segment} trips",
-        *(formatting.format_metric(run.test_auc.get(segment)) for segment in SEGMENTS),
+        *(formatting.format_metric(run.test_auc.get(segment)) for segment in segments),
         TableCell(run.status, tone=STATUS_TONES.get(run.status, "")),
         ", ".join((*marks, *run.tags)),
     ]

@@ -19,7 +19,7 @@ from toytip.config import Settings
 from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line
-from toytip.core.tlc import detect_taxi
+from toytip.datasets.registry import detect_kind
 from toytip.errors import ConfigError, ToytipError
 from toytip.models import scoring, trip_columns
 from toytip.models.scoring import Explanation, ScoredTrips
@@ -82,7 +82,7 @@ def select_model_for(
     first = next(batches, None)
     columns = first.table.column_names if first is not None else []
     if choice.taxi is None:
-        choice = replace(choice, taxi=detect_taxi(columns))
+        choice = replace(choice, taxi=detect_kind(columns))
     model = select_model(load_models(settings, choice), columns)
     return model, batches if first is None else chain([first], batches)
 
@@ -109,7 +109,7 @@ def score_batches(
             # As in a run, the first rows decide whether a column is what its name says.
             is_first = not counts.total()
             scored = scoring.score_trips(model, batch.table, shap_top, batch.label, refuse_most=is_first)
-            for note in conform.describe_conversions(batch.table) if is_first else ():
+            for note in conform.describe_conversions(batch.table, model.encoding.dataset) if is_first else ():
                 on_note(note)
             write(_answer_table(scored, counts.total(), model.version), scored.explanations)
             counts.update(scored.reason)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from toytip.core.tlc import match_fields
+from toytip.datasets.tlc.fields import match_fields
 
 TRIPS_KEY = "trips"
 VALUES_PER_COLUMN = "an object or a list per column"

@@ -9,9 +9,9 @@ import fastapi
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS
-from toytip.core.tlc import FIELDS, Field, source_column
 from toytip.models import trip_columns
 from toytip.serving.answers import TripAnswer
 from toytip.serving.pages import StartPage, example_trip
@@ -94,11 +94,11 @@ def _body(trips: list[str], max_trips: int) -> Schema:
 
 def _trip(model: TrainedModel) -> Schema:
     """Return the schema of a trip that a model scores, if no cleaning rule rejects the trip."""
-    required = trip_columns.required_fields(model)
+    required, dataset = trip_columns.required_fields(model), model.encoding.dataset
     properties = {
-        source_column(field.name, model.taxi): _value(field, is_nullable=field.name not in required)
-        for field in FIELDS
-        if model.taxi in field.taxis
+        dataset.source_column(field.name, model.taxi): _value(field, is_nullable=field.name not in required)
+        for field in dataset.fields
+        if not field.taxis or model.taxi in field.taxis
     }
     return {
         "type": "object",

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from toytip.core.columns import Columns
+from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import Field, detect_taxi, find_repeated_fields
+from toytip.datasets.registry import detect_kind
+from toytip.datasets.tlc.fields import find_repeated_fields
 from toytip.models import trip_columns
 from toytip.models.selection import select_model
 from toytip.models.trip_columns import NamedTrips
@@ -93,7 +95,7 @@ def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any
     for the taxi type.
     """
     combinations = trip_columns.columns_of_trips(trip for trip in trips if isinstance(trip, dict))
-    taxis = {detect_taxi(names) for names in combinations} - {None}
+    taxis = {detect_kind(names) for names in combinations} - {None}
     if len(taxis) > 1:
         raise RequestError(
             422,

@@ -16,16 +16,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import numpy.typing as npt
 
+from toytip.core.dataset.dataset import field_column
+from toytip.core.dataset.declarations import Field
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS, NUMBER_PATTERN
-from toytip.core.tables import TRIPS
 from toytip.core.time_values import AMERICAN_TIME_PATTERN, NAIVE_TIME_PATTERN, NEW_YORK, ZONED_TIME_PATTERN
-from toytip.core.tlc import Field
 
 _IS_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII).match
 _IS_NAIVE_TIME = re.compile(NAIVE_TIME_PATTERN, re.ASCII).match
 _IS_ZONED_TIME = re.compile(ZONED_TIME_PATTERN, re.ASCII).match
 _IS_AMERICAN_TIME = re.compile(AMERICAN_TIME_PATTERN, re.ASCII).match
-_DTYPES = TRIPS.dtypes
 # More values are checked as an array, which takes longer for a few values.
 _FEW_VALUES = 32
 _REQUIREMENTS = {
@@ -53,7 +52,7 @@ class InvalidValuesError(Exception):
 
 def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
     """Return values as a column of `trips`. Raises InvalidValuesError."""
-    dtype = _DTYPES[field.name]
+    dtype = field_column(field).dtype
     if field.kind != "time" and len(values) > _FEW_VALUES:
         numbers = _plain_numbers(values, field)
         if numbers is not None:

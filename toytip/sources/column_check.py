@@ -14,16 +14,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from toytip.core.columns import ColumnValues
+from toytip.core.dataset.declarations import Field
+from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words
 from toytip.core.time_values import EPOCH_NUMBERS, count_date_orders, other_reading
-from toytip.core.tlc import (
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import (
     FIELDS,
     FIELDS_BY_NAME,
     TAXIS,
-    Field,
-    describe_repeated,
     detect_other_layout,
     detect_taxi,
     find_repeated_fields,
@@ -187,7 +188,7 @@ class _Findings:
         if field.required:
             name = column or source_column(field.name, taxi)
             cause = "is missing" if column is None else "holds only nulls"
-            fix = SCORE_WITHOUT_TIPS if field.name == "tip_amount" else ADD_VALUES
+            fix = SCORE_WITHOUT_TIPS if field.name in TLC.leaking_columns else ADD_VALUES
             self.add_problem(f"column {name} {cause}", name, fix, DOWNLOAD_PUBLISHED)
 
     def add_type(self, field: Field, column: str, arrow_type: pa.DataType) -> None:
@@ -202,7 +203,7 @@ class _Findings:
             return
         if converted.conversion:
             self.notes.append(describe_conversion(column, converted.conversion))
-        for unreadable in find_unreadable(raw, {field.name: converted}).values():
+        for unreadable in find_unreadable(raw, {field.name: converted}, TLC).values():
             if unreadable.is_most:
                 self.add_problem(unreadable.describe(self.label), column, CONVERT[field.kind])
 

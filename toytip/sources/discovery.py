@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import first_line, mask_credentials
-from toytip.core.tlc import detect_for_hire
+from toytip.datasets.tlc.fields import detect_for_hire
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme

@@ -11,7 +11,7 @@ import pyarrow as pa
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import mask_credentials
 from toytip.core.text import join_words, plural
-from toytip.core.tlc import TAXIS, match_fields
+from toytip.datasets.tlc.fields import TAXIS, match_fields
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
 from toytip.sources.path_months import DATA_SUFFIXES

@@ -10,7 +10,7 @@ from itertools import chain
 
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
-from toytip.core.tlc import FIELDS_BY_NAME
+from toytip.datasets.tlc.fields import FIELDS_BY_NAME, TAXIS
 from toytip.sources.row_check import RowCheck, check_rows
 from toytip.sources.source import Source
 from toytip.stages.conform import UnreadableValues, label_line, label_row
@@ -181,5 +181,5 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         yield from (file_name + values.describe(label) for values in unreadable)
     missing = dict.fromkeys(name for file in files for name in file.missing_columns)
     for field in (FIELDS_BY_NAME[name] for name in missing):
-        if source.taxi in field.taxis and field.since is not None and month.year > field.since:
+        if source.taxi in (field.taxis or TAXIS) and field.since is not None and month.year > field.since:
             yield f"column {field.name} is missing, and the TLC publishes it since {field.since}"

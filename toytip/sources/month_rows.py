@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from toytip.core.months import Month
 from toytip.core.partitions import MonthWindow
-from toytip.core.tlc import match_fields
+from toytip.datasets.tlc.fields import match_fields
 from toytip.sources.reader import BATCH_ROWS, column_statistics
 from toytip.sources.source import RowBlock, SourceFile
 from toytip.sources.windows import month_number, month_of_number, pickup_months

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from toytip.core.access import StorageOptions
 from toytip.core.partitions import FileRows, SourcePartition
 from toytip.core.redact import first_line, mask_credentials
-from toytip.core.tlc import FIELDS, match_fields
+from toytip.datasets.tlc.fields import FIELDS, match_fields
 from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme

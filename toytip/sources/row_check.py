@@ -12,7 +12,9 @@ import pandas as pd
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS, TRIPS
-from toytip.core.tlc import match_fields
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import match_fields
+from toytip.datasets.tlc.rules import out_of_month
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.sources.reader import read_partition, row_in_file
 from toytip.sources.source import Source
@@ -59,16 +61,16 @@ class _Counts:
 
     def add(self, part: SourcePartition) -> None:
         raw = read_partition(part)
-        names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri)
-        columns = conform.complete_columns(by_field, part)
-        trips = RAW_TRIPS.validate(pd.DataFrame(columns))
-        rule_index = clean.first_broken_rule(trips)
+        names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri, TLC)
+        columns = conform.complete_columns(by_field, part, TLC)
+        trips = TLC.table(RAW_TRIPS).validate(pd.DataFrame(columns))
+        rule_index = clean.first_broken_rule(trips, TLC)
         self.rules.update(rule_index.tolist())
-        accepted = clean.accepted_trips(trips, rule_index)
-        self.histograms.append(profile(featurize(accepted)))
+        accepted = clean.accepted_trips(trips, rule_index, TLC)
+        self.histograms.append(profile(featurize(accepted, TLC), TLC))
         self.hashes.append(hash_trips(accepted))
-        self.out_of_month += int(np.count_nonzero(clean.out_of_month(columns)))
-        unreadable = conform.find_unreadable(raw, by_field)
+        self.out_of_month += int(np.count_nonzero(out_of_month.rejects(columns)))
+        unreadable = conform.find_unreadable(raw, by_field, TLC)
         for field, column in by_field.items():
             present = int(np.count_nonzero(pd.notna(column.array)))
             present += unreadable[field].count if field in unreadable else 0
@@ -98,7 +100,7 @@ def check_rows(source: Source, month: Month) -> RowCheck:
         of_file = replace(values, present=counts.present[uri, column])
         unreadable[uri] = (*unreadable.get(uri, ()), of_file)
     rules = counts.rules
-    rejects = {reason: rules[index] for index, reason in enumerate(clean.REJECT_REASONS) if rules[index]}
+    rejects = {reason: rules[index] for index, reason in enumerate(TLC.reject_reasons) if rules[index]}
     histograms = merge_profiles(counts.histograms)
     return RowCheck(
         rejects=rejects,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month
 from toytip.core.partitions import CsvLayout, FileRows, MonthWindow, SourcePartition
-from toytip.core.tlc import FIELDS
+from toytip.datasets.tlc.fields import FIELDS
 from toytip.io.base import uri_scheme
 
 # A scheduler needs 2 to 3 ms per task on one core, so that this many tasks take about a minute.

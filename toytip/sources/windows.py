@@ -9,7 +9,8 @@ from toytip.core.arrays import BoolArray, Int64Array
 from toytip.core.months import Month
 from toytip.core.partitions import MonthWindow
 from toytip.core.times import month_index
-from toytip.core.tlc import match_fields
+from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fields import match_fields
 from toytip.stages.conform import read_columns
 
 
@@ -20,7 +21,7 @@ def pickup_months(table: pa.Table, uri: str) -> Int64Array:
     a type that cannot be converted. The message contains the URI.
     """
     column = match_fields(table.column_names)["pickup_at"]
-    return month_index(read_columns(table.select([column]), uri)["pickup_at"].array)
+    return month_index(read_columns(table.select([column]), uri, TLC)["pickup_at"].array)
 
 
 def month_number(month: Month) -> int:

@@ -17,6 +17,8 @@ import pyarrow as pa
 
 from toytip.core.arrays import BoolArray
 from toytip.core.columns import ColumnValues
+from toytip.core.dataset.dataset import Dataset, field_column
+from toytip.core.dataset.declarations import Field
 from toytip.core.number_values import (
     MAX_AMOUNT,
     MAX_CODE,
@@ -27,9 +29,8 @@ from toytip.core.number_values import (
     read_codes,
 )
 from toytip.core.partitions import SourcePartition
-from toytip.core.tables import RAW_TRIPS, TRIPS
+from toytip.core.tables import RAW_TRIPS
 from toytip.core.time_values import FROM_TEXT, count_date_orders, is_time, read_times
-from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, match_fields, source_column, trip_id_base
 from toytip.errors import SchemaError
 
 # The types in which the TLC publishes its files, by kind of field.
@@ -67,7 +68,7 @@ def label_line(row: int) -> str:
     return f"line {FIRST_ROW_LINE + row}"
 
 
-def conform(raw: pa.Table, partition: SourcePartition) -> pd.DataFrame:
+def conform(raw: pa.Table, partition: SourcePartition, dataset: Dataset) -> pd.DataFrame:
     """Return the rows of a partition as `raw_trips`: `trips`, and the rows with unreadable values.
 
     Upper case, spaces and underscores in column names do not matter. Time columns can have the
@@ -75,25 +76,27 @@ def conform(raw: pa.Table, partition: SourcePartition) -> pd.DataFrame:
     column are missing. Raises SchemaError if a required column does not exist, or if a column has a
     type that cannot be converted.
     """
-    columns = complete_columns(read_columns(raw, partition.uri), partition)
-    return RAW_TRIPS.validate(pd.DataFrame(columns))
+    columns = complete_columns(read_columns(raw, partition.uri, dataset), partition, dataset)
+    return dataset.table(RAW_TRIPS).validate(pd.DataFrame(columns))
 
 
 def complete_columns(
-    by_field: Mapping[str, ColumnValues], partition: SourcePartition
+    by_field: Mapping[str, ColumnValues], partition: SourcePartition, dataset: Dataset
 ) -> dict[str, npt.NDArray[Any]]:
     """Return all columns of `raw_trips` from the converted columns of a partition.
 
     Raises SchemaError if a required column does not exist.
     """
     rows = np.arange(partition.start, partition.stop, dtype=np.int64)
-    columns: dict[str, npt.NDArray[Any]] = {"trip_id": trip_id_base(partition.taxi, *partition.month) + rows}
-    for field in FIELDS:
+    columns: dict[str, npt.NDArray[Any]] = {
+        "trip_id": dataset.first_trip_id(partition.taxi, *partition.month) + rows
+    }
+    for field in dataset.fields:
         if field.name in by_field:
             columns[field.name] = by_field[field.name].array
         elif field.required:
             raise SchemaError(
-                f"cannot use {partition.uri}: column {source_column(field.name, partition.taxi)} is missing",
+                f"cannot use {partition.uri}: column {dataset.source_column(field.name, partition.taxi)} is missing",
                 hint="Use trip records of the TLC, with all their columns.",
             )
         else:
@@ -102,17 +105,17 @@ def complete_columns(
 
 
 def conform_columns(
-    raw: pa.Table, uri: str, label: RowLabel = label_row, *, refuse_most: bool = True
+    raw: pa.Table, uri: str, dataset: Dataset, label: RowLabel = label_row, *, refuse_most: bool = True
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `raw_trips` that raw rows have.
 
     Raises SchemaError if a column has a type that cannot be converted, or, with `refuse_most`, if
     most of its values cannot be read. The message contains the URI. `label` names a row.
     """
-    by_field = read_columns(raw, uri)
+    by_field = read_columns(raw, uri, dataset)
     if refuse_most:
-        _require_month_first(raw, uri)
-    for unreadable in find_unreadable(raw, by_field).values() if refuse_most else ():
+        _require_month_first(raw, uri, dataset)
+    for unreadable in find_unreadable(raw, by_field, dataset).values() if refuse_most else ():
         if unreadable.is_most:
             raise SchemaError(
                 f"cannot use {uri}: {unreadable.describe(label)}",
@@ -122,10 +125,10 @@ def conform_columns(
     return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
 
 
-def _require_month_first(raw: pa.Table, uri: str) -> None:
+def _require_month_first(raw: pa.Table, uri: str, dataset: Dataset) -> None:
     """Raise SchemaError if a column of times has the day before the month."""
-    for field, name in match_fields(raw.column_names).items():
-        if FIELDS_BY_NAME[field].kind == "time":
+    for field, name in dataset.field_names.match(raw.column_names).items():
+        if dataset.fields_by_name[field].kind == "time":
             day_first, month_first = count_date_orders(decode_dictionary(raw.column(name)))
             if day_first > month_first:
                 raise SchemaError(
@@ -138,15 +141,15 @@ def describe_day_first(column: str) -> str:
     return f"column {column} has times of 12 hours with the day before the month"
 
 
-def describe_conversions(raw: pa.Table) -> list[str]:
+def describe_conversions(raw: pa.Table, dataset: Dataset) -> list[str]:
     """Return the conversions of time columns whose meaning depends on a rule, as text.
 
     A time as text without a zone has only one meaning. Raises SchemaError as `read_columns` does.
     """
     notes = []
-    for field, name in match_fields(raw.column_names).items():
-        if FIELDS_BY_NAME[field].kind == "time":
-            conversion = read_column(raw.column(name), FIELDS_BY_NAME[field], name, "").conversion
+    for field, name in dataset.field_names.match(raw.column_names).items():
+        if dataset.fields_by_name[field].kind == "time":
+            conversion = read_column(raw.column(name), dataset.fields_by_name[field], name, "").conversion
             if conversion not in ("", FROM_TEXT):
                 notes.append(describe_conversion(name, conversion))
     return notes
@@ -192,16 +195,18 @@ class UnreadableValues:
         )
 
 
-def find_unreadable(raw: pa.Table, by_field: Mapping[str, ColumnValues]) -> dict[str, UnreadableValues]:
+def find_unreadable(
+    raw: pa.Table, by_field: Mapping[str, ColumnValues], dataset: Dataset
+) -> dict[str, UnreadableValues]:
     """Return the unreadable values of raw rows, by field."""
-    names, by_name = match_fields(raw.column_names), {}
+    names, by_name = dataset.field_names.match(raw.column_names), {}
     for name, converted in by_field.items():
         if converted.unreadable is None:
             continue
         count, row = int(converted.unreadable.sum()), int(np.argmax(converted.unreadable))
         by_name[name] = UnreadableValues(
             column=names[name],
-            kind=FIELDS_BY_NAME[name].kind,
+            kind=dataset.fields_by_name[name].kind,
             count=count,
             present=count + int(np.count_nonzero(pd.notna(converted.array))),
             row=row,
@@ -217,15 +222,15 @@ def _plain(value: pa.Scalar) -> str:
         return str(value.cast(pa.int64()).as_py())
 
 
-def read_columns(raw: pa.Table, uri: str) -> dict[str, ColumnValues]:
+def read_columns(raw: pa.Table, uri: str, dataset: Dataset) -> dict[str, ColumnValues]:
     """Return the converted values of the columns that match a field, by field.
 
     Raises SchemaError if a column has a type that cannot be converted.
     """
-    names = match_fields(raw.column_names)
+    names = dataset.field_names.match(raw.column_names)
     return {
         field.name: read_column(raw.column(names[field.name]), field, names[field.name], uri)
-        for field in FIELDS
+        for field in dataset.fields
         if field.name in names
     }
 
@@ -243,9 +248,9 @@ def read_column(column: pa.ChunkedArray, field: Field, name: str, uri: str) -> C
 def is_convertible(arrow_type: pa.DataType, field: Field) -> bool:
     """Return whether values of a type can be values of a field.
 
-    >>> is_convertible(pa.timestamp("ms", "UTC"), FIELDS_BY_NAME["pickup_at"])
+    >>> is_convertible(pa.timestamp("ms", "UTC"), Field("pickup_at", "time"))
     True
-    >>> is_convertible(pa.bool_(), FIELDS_BY_NAME["payment_type"])
+    >>> is_convertible(pa.bool_(), Field("payment_type", "code"))
     False
     """
     if pa.types.is_dictionary(arrow_type):
@@ -265,4 +270,8 @@ def unreadable_rows(columns: Mapping[str, ColumnValues], rows: int) -> BoolArray
 
 def missing_values(field: Field, rows: int) -> npt.NDArray[Any]:
     """Return a column of `trips` in which all values are missing."""
-    return np.full(rows, np.datetime64("NaT") if field.kind == "time" else np.nan, TRIPS.dtypes[field.name])
+    return np.full(
+        rows,
+        np.datetime64("NaT") if field.kind == "time" else np.nan,
+        field_column(field).dtype,
+    )

@@ -99,10 +99,13 @@ def infer(features: pd.DataFrame, matrix: pd.DataFrame, model: TrainedModel) -> 
 
 def build_scores(features: pd.DataFrame, probabilities: Float32Array, model: TrainedModel) -> pd.DataFrame:
     """Return the `scores` of `features` with the model's `probabilities`, one row per trip."""
-    scores = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
-        probability=probabilities,
-        high_tip=features["high_tip"],
-        split=split_names(features, model.encoding.split, model.encoding.segment),
-        model_version=pd.Series(model.version, index=features.index, dtype="str"),
+    encoding, dataset = model.encoding, model.encoding.dataset
+    scores = features[["trip_id", "pickup_at", *dataset.score_columns]].assign(
+        **{
+            "probability": probabilities,
+            dataset.label.name: features[dataset.label.name],
+            "split": split_names(features, encoding.split, encoding.segment, dataset),
+            "model_version": pd.Series(model.version, index=features.index, dtype="str"),
+        }
     )
-    return SCORES.validate(scores)
+    return dataset.table(SCORES).validate(scores)

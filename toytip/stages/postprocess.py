@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.tables import PREDICTIONS, SCORES
 
 DEFAULT_THRESHOLD = 0.5
@@ -28,8 +29,9 @@ def best_f1_threshold(negatives: npt.NDArray[np.int64], positives: npt.NDArray[n
     return best / len(f1)
 
 
-def postprocess(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
+def postprocess(scores: pd.DataFrame, threshold: float, dataset: Dataset) -> pd.DataFrame:
     """Return `predictions`: a high tip for every probability of at least `threshold`."""
-    SCORES.validate(scores)
+    dataset.table(SCORES).validate(scores)
+    predictions = dataset.table(PREDICTIONS)
     decided = scores.assign(prediction=scores["probability"] >= np.float32(threshold))
-    return PREDICTIONS.validate(decided[PREDICTIONS.names])
+    return predictions.validate(decided[predictions.names])

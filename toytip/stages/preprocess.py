@@ -16,15 +16,16 @@ import pandas as pd
 from toytip.core import splits
 from toytip.core.arrays import BinIndices, BoolArray, Float32Array, Int64Array
 from toytip.core.columns import Columns, columns_of
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.declarations import group_count, group_index
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Column, Table
 from toytip.core.splits import Split
 from toytip.core.times import month_index
-from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
-from toytip.stages import zone_rates
-from toytip.stages.zone_rates import LabeledCounts
+from toytip.stages import target_encoding
+from toytip.stages.target_encoding import LabeledCounts
 
 # A feature with at most MAX_DISTINCT_VALUES distinct values, such as a zone, gets one bin for
 # each of its MAX_EXACT_VALUES most common values. With two more bins, for unseen and missing
@@ -34,8 +35,8 @@ MAX_DISTINCT_VALUES = 320
 MAX_EXACT_VALUES = 254
 MAX_RARE_SHARE = 0.01
 QUANTILE_BINS = BoosterParams.max_bin
-# Smoothing adds this number of trips, which have the overall rate, to each hour and zone.
-HOUR_ZONE_SMOOTHING = 20
+# Smoothing adds this number of trips, which have the overall rate, to each group of the baseline.
+BASELINE_SMOOTHING = 20
 # Value counts distinguish values to 12 significant bits (0.05 %), and whole numbers up to 4096
 # exactly. The limited precision limits the size of the value counts.
 _DROPPED_BITS = np.uint32(12)
@@ -46,6 +47,8 @@ KEY_COUNT = 1 << 20
 _LAST_LOW_NAN_KEY, _FIRST_HIGH_NAN_KEY = 0x007FE, 0xFF801
 # Number of bin indexes that fit into a byte.
 BYTE_VALUES = 256
+# Column of the labels in a matrix with labels.
+LABEL = "label"
 # Features with at most this many bins divide the rows into few groups.
 MAX_GROUPING_BINS = 32
 MAX_SORT_FEATURES = 8
@@ -58,24 +61,24 @@ class ValueCounts:
     rows: int
     positives: int
     by_value: dict[str, LabeledCounts]
-    by_hour_and_zone: Int64Array
-    """Trips and high-tip trips (two columns) by pickup hour and zone (24 * ZONE_ID_COUNT rows)."""
-    by_month_and_zones: LabeledCounts
-    """Card trips by month, pickup zone and dropoff zone."""
+    by_group: Int64Array
+    """Trips and positive trips (two columns) by group of the baseline (rows)."""
+    by_month_and_keys: LabeledCounts
+    """Trips by month and keys of the target encoding."""
     months: frozenset[int]
     """Pickup months of the rows, as numbers of months since the year 0."""
     months_with_values: dict[str, frozenset[int]]
     """Pickup months of the rows that have a value, by feature."""
 
     @classmethod
-    def empty(cls, names: tuple[str, ...]) -> ValueCounts:
+    def empty(cls, names: tuple[str, ...], dataset: Dataset) -> ValueCounts:
         """Return the counts of no rows."""
         return cls(
             rows=0,
             positives=0,
             by_value={name: LabeledCounts.empty(np.float32) for name in names},
-            by_hour_and_zone=np.zeros((24 * ZONE_ID_COUNT, 2), np.int64),
-            by_month_and_zones=LabeledCounts.empty(),
+            by_group=np.zeros((group_count(dataset.baseline), 2), np.int64),
+            by_month_and_keys=LabeledCounts.empty(),
             months=frozenset(),
             months_with_values=dict.fromkeys(names, frozenset()),
         )
@@ -86,8 +89,8 @@ class ValueCounts:
             rows=self.rows + other.rows,
             positives=self.positives + other.positives,
             by_value={name: counts.merge(other.by_value[name]) for name, counts in self.by_value.items()},
-            by_hour_and_zone=self.by_hour_and_zone + other.by_hour_and_zone,
-            by_month_and_zones=self.by_month_and_zones.merge(other.by_month_and_zones),
+            by_group=self.by_group + other.by_group,
+            by_month_and_keys=self.by_month_and_keys.merge(other.by_month_and_keys),
             months=self.months | other.months,
             months_with_values={
                 name: months | other.months_with_values[name]
@@ -114,18 +117,20 @@ def values_of_keys(keys: npt.NDArray[np.uint32]) -> Float32Array:
     return np.asarray(bits, np.uint32).view(np.float32)
 
 
-def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, segment: str) -> ValueCounts:
+def count_values(
+    features: pd.DataFrame, names: tuple[str, ...], split: Split, segment: str, dataset: Dataset
+) -> ValueCounts:
     """Count the values of the named features in the training rows."""
-    rows = features[splits.in_split(features, split, segment, "train")]
-    label, months = rows["high_tip"].to_numpy(), month_index(rows["pickup_at"])
+    rows = features[splits.in_split(features, split, segment, "train", dataset)]
+    label, months = rows[dataset.label.name].to_numpy(), month_index(rows["pickup_at"])
     all_months = frozenset(np.unique(months).tolist())
     has_value = {name: rows[name].notna().to_numpy() for name in names}
     return ValueCounts(
         rows=len(rows),
         positives=int(label.sum()),
         by_value={name: _count_feature(value_keys(rows[name]), label) for name in names},
-        by_hour_and_zone=_count_by_hour_and_zone(rows),
-        by_month_and_zones=zone_rates.count_month_zone_pairs(rows),
+        by_group=_count_by_group(rows, label, dataset),
+        by_month_and_keys=target_encoding.count_months_and_keys(rows, dataset),
         months=all_months,
         months_with_values={
             # Most features have a value in every row, and it takes long to sort the months.
@@ -137,25 +142,24 @@ def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, s
 
 def _count_feature(keys: npt.NDArray[np.uint32], label: BoolArray) -> LabeledCounts:
     not_nan = (keys > _LAST_LOW_NAN_KEY) & (keys < _FIRST_HIGH_NAN_KEY)
-    counts = zone_rates.count_labeled(keys[not_nan], label[not_nan])
+    counts = target_encoding.count_labeled(keys[not_nan], label[not_nan])
     return counts._replace(distinct=values_of_keys(counts.distinct))
 
 
-def _count_by_hour_and_zone(rows: pd.DataFrame) -> Int64Array:
-    zone = rows["PULocationID"].clip(0, ZONE_ID_COUNT - 1).to_numpy().astype(np.int64)
-    cell = rows["pickup_hour"].to_numpy().astype(np.int64) * ZONE_ID_COUNT + zone
-    positive_cell = cell[rows["high_tip"].to_numpy()]
-    return np.stack([np.bincount(c, minlength=24 * ZONE_ID_COUNT) for c in (cell, positive_cell)], axis=1)
+def _count_by_group(rows: pd.DataFrame, label: BoolArray, dataset: Dataset) -> Int64Array:
+    group, groups = group_index(columns_of(rows), dataset.baseline), group_count(dataset.baseline)
+    return np.stack([np.bincount(index, minlength=groups) for index in (group, group[label])], axis=1)
 
 
 def fit_encoding(
     value_counts: ValueCounts,
     split: Split,
     segment: str,
+    dataset: Dataset,
     rate_names: tuple[str, ...] = (),
     quantile_bins: int = QUANTILE_BINS,
 ) -> Encoding:
-    """Fit the bins of every feature, and the target encodings of zones.
+    """Fit the bins of every feature, and the target encodings.
 
     A feature without values in the training rows is left out. Raises SourceError if there are no
     training rows, or if all labels are equal.
@@ -175,22 +179,23 @@ def fit_encoding(
         for name, counts in value_counts.by_value.items()
         if len(counts.distinct)
     )
-    target_encoded = rate_names if value_counts.by_month_and_zones.trips.sum() else ()
+    encoded = rate_names if value_counts.by_month_and_keys.trips.sum() else ()
     return Encoding(
-        features=(*bins, *map(zone_rates.rate_encoding, target_encoded)),
+        dataset=dataset,
+        features=(*bins, *map(target_encoding.rate_encoding, encoded)),
         split=split,
         segment=segment,
         rows=rows,
         positives=positives,
-        hour_zone_rates=tuple(_hour_zone_rates(value_counts).tolist()),
-        zone_history=zone_rates.pack_counts(*value_counts.by_month_and_zones) if target_encoded else "",
+        baseline_rates=tuple(_baseline_rates(value_counts).tolist()),
+        target_history=target_encoding.pack_counts(*value_counts.by_month_and_keys) if encoded else "",
     )
 
 
-def _hour_zone_rates(value_counts: ValueCounts) -> Float32Array:
-    trips, positives = value_counts.by_hour_and_zone.T
-    rates = (positives + HOUR_ZONE_SMOOTHING * value_counts.positives / value_counts.rows) / (
-        trips + HOUR_ZONE_SMOOTHING
+def _baseline_rates(value_counts: ValueCounts) -> Float32Array:
+    trips, positives = value_counts.by_group.T
+    rates = (positives + BASELINE_SMOOTHING * value_counts.positives / value_counts.rows) / (
+        trips + BASELINE_SMOOTHING
     )
     return np.asarray(rates.astype(np.float32))
 
@@ -234,8 +239,11 @@ def bin_indices(features: Columns, encoding: Encoding) -> BinIndices:
 
 def rates_of(features: Columns, encoding: Encoding) -> dict[str, Float32Array]:
     """Return the target-encoded features of an encoding, by name."""
-    names = tuple(name for name in encoding.feature_names if name in zone_rates.ZONE_RATES_BY_NAME)
-    return zone_rates.lookup_rates(features, encoding.zone_history, names) if names else {}
+    dataset = encoding.dataset
+    names = tuple(name for name in encoding.feature_names if name in dataset.target_rates)
+    if not names or dataset.target_encoding is None:
+        return {}
+    return target_encoding.lookup_rates(features, encoding.target_history, names, dataset.target_encoding)
 
 
 def similarity_order(matrix: pd.DataFrame, encoding: Encoding) -> npt.NDArray[np.intp]:

@@ -6,7 +6,7 @@ versions. Histograms merge exactly, in any order, so that no row must be read ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +14,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.core.arrays import BoolArray, Float32Array, Int64Array
-from toytip.core.splits import CARD_PAYMENT_TYPE
+from toytip.core.columns import columns_of
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
 NON_FEATURE_COLUMNS = ("trip_id", "pickup_at")
 # Histograms that only the data check uses. They are not features, and have no drift.
-CHECK_HISTOGRAMS = ("high_tip", "pickup_day", "trip_hash")
+CHECK_HISTOGRAMS = ("label", "pickup_day", "trip_hash")
 # Equal trips have equal hashes. Each whole number from -511 to 512 has a bin of its own.
 HASH_BITS = 10
 GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # in units of 2^-64, as in Fibonacci hashing
-HASH_COLUMNS = ("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount")
 # The leading bits of a float are its bin. The values in a bin agree in 9 significant bits. Whole
 # numbers up to 512, for example zones, are exact. The error of amounts is at most 0.4 %.
 DROPPED_BITS = np.uint32(15)
@@ -33,16 +33,20 @@ LOW_BITS_MASK = np.uint32((1 << 15) - 1)
 MAX_SUMMED_VALUE = np.float32(1 << 20)
 
 
-def profile(features: pd.DataFrame) -> pd.DataFrame:
-    """Return the `feature_histograms` of `features`, separately for card trips and other trips.
+def profile(features: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """Return the `feature_histograms` of `features`, separately inside and outside of the segment.
 
-    The rows are sorted by feature, card payment and value, with missing values last.
+    The rows are sorted by feature, segment and value, with missing values last.
     """
-    card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy().astype(np.uint32)
+    in_segment = dataset.segment_mask(columns_of(features)).astype(np.uint32)
     counted = {name: features[name] for name in features.columns if name not in NON_FEATURE_COLUMNS}
-    counted |= {"pickup_day": features["pickup_at"].dt.day, "trip_hash": _trip_hash(features)}
+    counted["label"] = counted.pop(dataset.label.name)
+    counted |= {
+        "pickup_day": features["pickup_at"].dt.day,
+        "trip_hash": _trip_hash(features, dataset.hash_columns),
+    }
     names = sorted(counted)
-    histograms = [_count_bins(counted[name], card) for name in names]
+    histograms = [_count_bins(counted[name], in_segment) for name in names]
     feature = np.repeat(np.array(names, dtype=object), [len(columns.value) for columns in histograms])
     columns = _HistogramColumns(*map(np.concatenate, zip(*histograms, strict=True)))
     scale = np.full(len(feature), HISTOGRAM_VALUE_SCALE, np.int32)
@@ -51,10 +55,10 @@ def profile(features: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _trip_hash(features: pd.DataFrame) -> pd.Series:
+def _trip_hash(features: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     """Return the bucket of each trip. Repeated trips make the counts of the buckets less even."""
     mixed = features["pickup_at"].to_numpy(copy=True).view(np.uint64)
-    for name in HASH_COLUMNS:
+    for name in names:
         mixed ^= features[name].to_numpy().view(np.uint32)
         mixed *= GOLDEN_RATIO
     bucket = mixed >> np.uint64(64 - HASH_BITS)
@@ -62,20 +66,20 @@ def _trip_hash(features: pd.DataFrame) -> pd.Series:
 
 
 class _HistogramColumns(NamedTuple):
-    is_card: BoolArray
+    in_segment: BoolArray
     value: Float32Array
     trips: Int64Array
     value_sum: Int64Array
 
 
-def _count_bins(values: pd.Series, card: npt.NDArray[np.uint32]) -> _HistogramColumns:
+def _count_bins(values: pd.Series, in_segment: npt.NDArray[np.uint32]) -> _HistogramColumns:
     numbers = values.to_numpy(dtype=np.float32) + np.float32(0)  # a copy, in which -0.0 becomes 0.0
     missing = np.isnan(numbers)
     if missing.any():
         numbers[missing] = np.nan  # one bit pattern for all NaNs
     bits = numbers.view(np.uint32)
-    # The lowest bit of a cell is the card flag. The other bits are the bin.
-    row_cell = (bits >> DROPPED_BITS << np.uint32(1)) | card
+    # The lowest bit of a cell is the segment flag. The other bits are the bin.
+    row_cell = (bits >> DROPPED_BITS << np.uint32(1)) | in_segment
     if (bits & LOW_BITS_MASK).any():
         counts = np.bincount(row_cell)
         cell = np.flatnonzero(counts)
@@ -108,6 +112,6 @@ def merge_profiles(profiles: Iterable[pd.DataFrame]) -> pd.DataFrame:
     if len(parts) == 1:
         return FEATURE_HISTOGRAMS.validate(parts[0])
     rows = pd.concat([FEATURE_HISTOGRAMS.empty(), *parts], ignore_index=True)
-    key = ["feature", "is_card", "value", "value_scale"]
+    key = ["feature", "in_segment", "value", "value_scale"]
     merged = rows.groupby(key, dropna=False, as_index=False)[["trips", "value_sum"]].sum()
     return FEATURE_HISTOGRAMS.validate(merged[FEATURE_HISTOGRAMS.names])

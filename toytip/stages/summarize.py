@@ -1,35 +1,27 @@
-"""Count predictions in metric histograms, by split, card payment, day and evaluation slice."""
+"""Count predictions in metric histograms, by split, segment, day and evaluation slice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from toytip.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from toytip.core.columns import columns_of
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.dataset.slices import SliceCodes
 from toytip.core.model import Encoding
-from toytip.core.splits import CARD_PAYMENT_TYPE, SPLITS, split_codes
-from toytip.core.tlc import ZONE_ID_COUNT
+from toytip.core.splits import SPLITS, split_codes
 from toytip.evaluation.tally import LOSS_SCALE, PROBABILITY_BINS, SLICE_BINS, Tallies, Tally, TallyKey
 
 # A probability of exactly 0 or 1 would make the log loss infinite. scikit-learn clips float32
 # probabilities in the same way.
 PROBABILITY_EPSILON = float(np.finfo(np.float32).eps)
-# Edges of the distance slices in miles. The last slice has no upper edge.
-DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
-# The zone IDs of Newark, JFK and LaGuardia.
-AIRPORT_ZONES = (1, 132, 138)
-SLICE_COLUMNS = {
-    "hour": "pickup_hour",
-    "weekday": "pickup_weekday",
-    "payment_type": "payment_type",
-    "rate_code": "RatecodeID",
-    "vendor": "VendorID",
-}
 
 
 def summarize_predictions(
@@ -39,7 +31,7 @@ def summarize_predictions(
     boroughs: tuple[str, ...] = (),
     predictor: str = "model",
 ) -> Tallies:
-    """Return the metric histograms of every split, separately for card trips and other trips.
+    """Return the metric histograms of every split, separately inside and outside of the segment.
 
     With `predictor="model"`, the result includes the histograms of the baseline `hour_zone`.
     Histograms of all trips have fine bins. Histograms of days and slices have coarse bins.
@@ -47,27 +39,28 @@ def summarize_predictions(
     """
     if predictions.empty:
         return {}
-    scored = _ScoredRows.of(
-        predictions["probability"], predictions["high_tip"], predictions["prediction"].to_numpy()
-    )
-    rates = encoding.hour_zone_rate(features["pickup_hour"].to_numpy(), features["PULocationID"].to_numpy())
-    baseline = _ScoredRows.of(pd.Series(rates), predictions["high_tip"], rates >= 0.5)
-    split = split_codes(features, encoding.split, "all")
-    card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy()
-    slices = dict(_slice_codes(features, boroughs))
+    dataset, columns = encoding.dataset, columns_of(features)
+    label = predictions[dataset.label.name]
+    scored = _ScoredRows.of(predictions["probability"], label, predictions["prediction"].to_numpy())
+    rates = encoding.baseline_rate(columns)
+    baseline = _ScoredRows.of(pd.Series(rates), label, rates >= 0.5)
+    split = split_codes(features, encoding.split, ALL_ROWS, dataset)
+    segment_mask = dataset.segment_mask(columns)
+    slices = dict(_slice_codes(features, dataset, boroughs))
     tallies: Tallies = {}
-    for (index, name), is_card in product(enumerate(SPLITS), (False, True)):
-        rows = np.flatnonzero((split == index) & (card == is_card))
+    segments = {"": ~segment_mask} | ({dataset.segment.name: segment_mask} if dataset.segment else {})
+    for (index, name), (segment, inside) in product(enumerate(SPLITS), segments.items()):
+        rows = np.flatnonzero((split == index) & inside)
         if not len(rows):
             continue
-        tallies[TallyKey(name, is_card, predictor)] = _total_tally(scored.take(rows))
+        tallies[TallyKey(name, segment, predictor)] = _total_tally(scored.take(rows))
         if predictor == "model":
-            tallies[TallyKey(name, is_card, "hour_zone")] = _total_tally(baseline.take(rows))
+            tallies[TallyKey(name, segment, "hour_zone")] = _total_tally(baseline.take(rows))
         for slice_name, (codes, values) in slices.items():
             by_value = _count_tallies(codes[rows], len(values), SLICE_BINS, scored.take(rows))
             for value, tally in zip(values, by_value, strict=True):
                 if tally.rows:
-                    tallies[TallyKey(name, is_card, predictor, slice_name, value)] = tally
+                    tallies[TallyKey(name, segment, predictor, slice_name, value)] = tally
     return tallies
 
 
@@ -134,40 +127,11 @@ def _count_tallies(codes: Int64Array, count: int, bins: int, rows: _ScoredRows) 
 
 
 def _slice_codes(
-    features: pd.DataFrame, boroughs: tuple[str, ...]
-) -> Iterator[tuple[str, tuple[Int64Array, list[str]]]]:
-    """Yield the name of each slice attribute, the code of every row, and the value of each code."""
-    day = features["pickup_at"].to_numpy().astype("datetime64[D]")
-    codes, days = pd.factorize(day)
+    features: pd.DataFrame, dataset: Dataset, boroughs: tuple[str, ...]
+) -> Iterator[tuple[str, SliceCodes]]:
+    """Yield each slice attribute, with the code of every row and the value of each code."""
+    codes, days = pd.factorize(features["pickup_at"].to_numpy().astype("datetime64[D]"))
     yield "day", (codes.astype(np.int64), np.datetime_as_string(days, "D").tolist())
-    yield "distance", _distance_codes(features["trip_distance"])
-    yield "airport", _airport_codes(features)
-    for name, column in SLICE_COLUMNS.items():
-        yield name, _factorize(features[column])
-    if boroughs:
-        zone = features["PULocationID"].clip(0, len(boroughs) - 1).to_numpy()
-        yield "borough", _factorize(pd.Series(np.array(boroughs, dtype=object)[zone]))
-
-
-def _distance_codes(distance: pd.Series) -> tuple[Int64Array, list[str]]:
-    codes = np.digitize(distance, DISTANCE_EDGES_MILES[1:]).astype(np.int64)
-    values = [f"{low:g}-{high:g} miles" for low, high in pairwise(DISTANCE_EDGES_MILES)]
-    return codes, [*values, f"{DISTANCE_EDGES_MILES[-1]:g} miles or more"]
-
-
-def _airport_codes(features: pd.DataFrame) -> tuple[Int64Array, list[str]]:
-    is_airport = np.isin(np.arange(ZONE_ID_COUNT), AIRPORT_ZONES)
-    pickup, dropoff = (
-        features[name].clip(0, ZONE_ID_COUNT - 1).to_numpy() for name in ("PULocationID", "DOLocationID")
-    )
-    return (is_airport[pickup] | is_airport[dropoff]).astype(np.int64), ["no", "yes"]
-
-
-def _factorize(column: pd.Series) -> tuple[Int64Array, list[str]]:
-    codes, values = pd.factorize(column, sort=True, use_na_sentinel=False)
-    names = ["missing" if pd.isna(value) else _value_text(value) for value in values]
-    return codes.astype(np.int64), names
-
-
-def _value_text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+    for item in dataset.slices:
+        if (grouped := item.group(features, boroughs)) is not None:
+            yield item.name, grouped

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
+from toytip.core.tables import ENCODINGS, FEATURES, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
 from toytip.evaluation import metrics
 from toytip.evaluation.tally import tally_of
 from toytip.store.artifacts import load_tallies
@@ -118,7 +119,7 @@ def compare_versions(store: Store, a: str, b: str, on_rows_read: Callable[[int],
     """
     first, second = ancestors(store, a), ancestors(store, b)
     common = {name: (first[name], second[name]) for name in first if name in second}
-    features, predictions = common.get(FEATURES_TABLE.name), common.get(PREDICTIONS.name)
+    features, predictions = common.get(FEATURES.name), common.get(PREDICTIONS.name)
     config = {
         name: _config_differences(*(manifest.config for manifest in pair)) for name, pair in common.items()
     }
@@ -158,16 +159,18 @@ def _compare_metrics(
 ) -> tuple[str | None, dict[str, dict[str, Pair[Any]]]]:
     """Return the segment of the metrics, and the metrics by split and name.
 
-    If the models were trained on different segments, the metrics are computed on card trips, which
-    belong to both segments. If a version has no metric histograms, these metrics cannot be
-    computed. The metrics are then for different segments, and the returned segment is None.
+    If the models were trained on different segments, the metrics are computed on the smaller
+    segment, whose trips belong to both segments. If a version has no metric histograms, these
+    metrics cannot be computed. The metrics are then for different segments, and the returned
+    segment is None.
     """
     sides: list[SplitMetrics] = [manifest.metrics for manifest in predictions]
     segment = next(iter(segments)) if len(segments) == 1 else None
     if len(segments) != 1:
-        card_metrics = [_card_metrics(store, manifest) for manifest in predictions]
-        if all(side is not None for side in card_metrics):
-            segment, sides = "card", [side for side in card_metrics if side is not None]
+        (common, *_) = sorted(segments - {ALL_ROWS})
+        metrics_of_common = [_segment_metrics(store, manifest, common) for manifest in predictions]
+        if all(side is not None for side in metrics_of_common):
+            segment, sides = common, [side for side in metrics_of_common if side is not None]
     return segment, {
         split: {
             name: (sides[0].get(split, {}).get(name), sides[1].get(split, {}).get(name)) for name in values
@@ -176,12 +179,12 @@ def _compare_metrics(
     }
 
 
-def _card_metrics(store: Store, predictions: Manifest) -> SplitMetrics | None:
+def _segment_metrics(store: Store, predictions: Manifest, segment: str) -> SplitMetrics | None:
     histograms = store.get_manifest(METRIC_HISTOGRAMS.name, predictions.version)
     if histograms is None:
         return None
     tallies = load_tallies(store, histograms)
-    by_split = {split: tally_of(tallies, split, "card") for split in predictions.metrics}
+    by_split = {split: tally_of(tallies, split, segment) for split in predictions.metrics}
     return {split: to_json(metrics.compute_metrics(tally)) for split, tally in by_split.items() if tally.rows}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, input_files
-from toytip.core.tables import FEATURES_TABLE, REJECTS, TABLES, TABLES_BY_NAME, tables_published_with
+from toytip.core.tables import FEATURES, REJECTS, TABLES, TABLES_BY_NAME, tables_published_with
 from toytip.errors import StoreError
 from toytip.store.manifest import Manifest, SourceFileRef, VersionRef
 from toytip.store.refs import NO_RUN_PASSED_HINT, find_current, manifests_of, parse_as_of, resolve_version
@@ -189,6 +189,11 @@ def resolve_version_of_taxi(
     )
 
 
+def find_taxi(store: Store, manifest: Manifest) -> str | None:
+    """Return the taxi type of a version, or None if neither the version nor its inputs name it."""
+    return _taxi_of({item.ref: item for item in store.list_tables()}, manifest)
+
+
 def _taxi_of(tables: Mapping[VersionRef, Manifest], manifest: Manifest) -> str | None:
     """Return the taxi type of a version, which the version or one of its inputs names."""
     related = walk([manifest], lambda item: [tables[ref] for ref in item.parent_versions if ref in tables])
@@ -245,8 +250,8 @@ def ancestors(store: Store, version: str) -> dict[str, Manifest]:
             key=_table_name,
         )
     }
-    if FEATURES_TABLE.name in manifests and REJECTS.name not in manifests:
-        rejects = store.get_manifest(REJECTS.name, manifests[FEATURES_TABLE.name].version)
+    if FEATURES.name in manifests and REJECTS.name not in manifests:
+        rejects = store.get_manifest(REJECTS.name, manifests[FEATURES.name].version)
         manifests |= {REJECTS.name: rejects} if rejects else {}
     return manifests
 

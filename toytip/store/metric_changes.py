@@ -10,7 +10,7 @@ from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.metrics import HIGHER_IS_BETTER
 from toytip.evaluation.report import Interval
-from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
+from toytip.evaluation.tally import Tallies, Tally, segments_of, slice_tallies, tally_of
 from toytip.store.artifacts import load_tallies
 from toytip.store.store import Store
 
@@ -43,7 +43,7 @@ def compare_test_metrics(store: Store, versions: tuple[str, str]) -> MetricChang
         return {}
     return {
         segment: compare_tallies(tallies[0], tallies[1], segment)
-        for segment in SEGMENTS
+        for segment in segments_of(tallies[0])
         if all(tally_of(item, "test", segment).rows for item in tallies)
     }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toytip.core.tables import FEATURES_TABLE, MODELS, PREDICTIONS
+from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.tables import FEATURES, MODELS, PREDICTIONS
 from toytip.errors import StoreError
-from toytip.evaluation.tally import SEGMENTS
 from toytip.store.refs import find_current, read_tags
 from toytip.store.run_manifest import RunFacts, RunManifest, SettingValue
 from toytip.store.store import Store
@@ -34,7 +34,7 @@ class RunSummary:
     model: str | None
     """Version of the run that trained the model. Null if the run has no model."""
     test_auc: dict[str, float | None]
-    """AUC on the test trips by segment, `all` and `card`. Null if the AUC is undefined."""
+    """AUC on the test trips by segment. Null if the AUC is undefined."""
     status: str
     """`passed`, `not-gated`, `refused` or `failed-check`."""
     reasons: tuple[str, ...]
@@ -76,7 +76,7 @@ def list_runs(store: Store, runs: Sequence[RunManifest], champions: frozenset[st
     """
     predictions = store.list_manifests(PREDICTIONS.name)
     current = find_current(store, predictions)
-    existing = {manifest.version for manifest in (*predictions, *store.list_manifests(FEATURES_TABLE.name))}
+    existing = {manifest.version for manifest in (*predictions, *store.list_manifests(FEATURES.name))}
     tags = read_tags(store)
     return RunList(
         runs=tuple(
@@ -105,7 +105,7 @@ def _summarize(
         feature_set=facts.feature_set,
         segment=facts.segment,
         model=facts.model,
-        test_auc={segment: facts.metrics.get(segment, {}).get("auc") for segment in SEGMENTS},
+        test_auc={ALL_ROWS: None, **{name: values.get("auc") for name, values in facts.metrics.items()}},
         status=run.status,
         reasons=run.reasons,
         is_current=is_current,
@@ -121,7 +121,7 @@ def compare_runs(store: Store, names: Sequence[str]) -> RunComparison:
     """
     runs = [_find_run(store, name) for name in names]
     facts = [run.run for run in runs if run.run is not None]
-    segments = [segment for segment in SEGMENTS if any(segment in item.metrics for item in facts)]
+    segments = list(dict.fromkeys(segment for item in facts for segment in item.metrics))
     metric_names = list(
         dict.fromkeys(name for item in facts for values in item.metrics.values() for name in values)
     )

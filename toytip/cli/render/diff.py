@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from toytip.cli.render.contents import manifest_settings, show_names, show_pairs
-from toytip.cli.render.evaluation import SEGMENT_TITLES, TITLES
+from toytip.cli.render.evaluation import TITLES, segment_title
 from toytip.cli.render.tables import (
     Section,
     format_number,
@@ -18,6 +18,7 @@ from toytip.cli.render.tables import (
     show_table,
     signed,
 )
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.tables import ENCODINGS, METRIC_HISTOGRAMS, MONITORING, PREDICTIONS, SCORES, TABLES_BY_NAME
 from toytip.store.compare import Pair, VersionDiff
 
@@ -62,7 +63,7 @@ def _show_metrics(console: Console, diff: VersionDiff) -> None:
     table = new_table("test", "A", "B", "B - A", "95 % interval")
     for segment, changes in diff.test_metrics.items():
         rows = list(dict.fromkeys(changes["rows"].values))
-        table.add_row(Section(SEGMENT_TITLES[segment].format(" and ".join(f"{count:,}" for count in rows))))
+        table.add_row(Section(segment_title(segment, " and ".join(f"{count:,}" for count in rows))))
         for name in SHOWN_METRICS:
             change = changes[name]
             interval = change.interval
@@ -80,7 +81,10 @@ def _show_metrics(console: Console, diff: VersionDiff) -> None:
             "test trips of fewer than seven days",
         )
     if not diff.has_same_segment:
-        print_wrapped(console, "the models were trained on different segments: compare them on card trips")
+        smaller = " or ".join(name for name in diff.test_metrics if name != ALL_ROWS)
+        print_wrapped(
+            console, f"the models were trained on different segments: compare them on {smaller} trips"
+        )
 
 
 def _setting_pairs(diff: VersionDiff) -> Iterator[tuple[str, Pair[Any]]]:

@@ -18,6 +18,7 @@ from toytip.cli.render.tables import (
     signed,
 )
 from toytip.core.text import plural
+from toytip.datasets.words import SEGMENT_WORDS
 from toytip.evaluation.report import EvaluationSummary, SegmentSummary
 
 TITLES = {
@@ -42,7 +43,6 @@ NO_SPLITS = (
     "no metrics: none of the trips are in the training, validation or test months of the model. "
     "`toytip monitor` measures the performance on other months"
 )
-SEGMENT_TITLES = {"all": "all trips ({})", "card": "card trips ({}), the only trips with recorded tips"}
 
 
 def show_metrics(metrics: Mapping[str, Any], console: Console | None = None) -> None:
@@ -102,8 +102,14 @@ def show_split(
     show_table(console, table, drop=(BASELINE_TITLES["champion"],), name_dropped=name_dropped)
 
 
+def segment_title(name: str, rows: str) -> str:
+    """Return the title of a segment with a number of rows."""
+    words = SEGMENT_WORDS.get(name)
+    return f"{words.title} ({rows}), {words.note}" if words else f"{name} trips ({rows})"
+
+
 def _add_segment(table: Table, segment: str, evaluation: SegmentSummary, *, verbose: bool) -> None:
-    table.add_row(Section(SEGMENT_TITLES[segment].format(f"{evaluation.metrics.rows:,}")))
+    table.add_row(Section(segment_title(segment, f"{evaluation.metrics.rows:,}")))
     for name in TITLES if verbose else SHORT_METRICS:
         interval = evaluation.intervals[name]
         table.add_row(

@@ -15,8 +15,8 @@ from toytip.cli.render.tables import (
     print_wrapped,
     show_table,
 )
-from toytip.core.categories import value_label
 from toytip.core.text import plural
+from toytip.datasets.words import value_label
 from toytip.report.alerts import alert_text, earlier_alerts
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ def _show_performance(console: Console, report: MonitoringReport) -> None:
 def _performance_cells(performance: MonthPerformance) -> list[str]:
     realized = performance.metrics
     change = performance.f1_change
-    parts = (change.total, change.card_share, change.tip_share, change.model) if change else ()
+    parts = (change.total, change.segment_share, change.tip_share, change.model) if change else ()
     return [
         f"{performance.rows:,}",
-        f"{performance.card_share:.3f}",
-        format_number(performance.card_high_tip_share),
+        f"{performance.segment_share:.3f}",
+        format_number(performance.segment_prevalence),
         format_number(realized.auc if realized else None),
         format_number(realized.f1 if realized else None),
         format_number(performance.estimated_metrics.f1),

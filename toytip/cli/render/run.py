@@ -9,8 +9,8 @@ from toytip.cli.render.evaluation import SHORT_METRICS, show_evaluation
 from toytip.cli.render.tables import make_console, print_wrapped, wrap_text
 from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.core.text import plural
+from toytip.datasets.words import SEGMENTS
 from toytip.evaluation.gate import GateDecision
-from toytip.evaluation.tally import SEGMENTS
 from toytip.pipeline.result import RunResult, StageResult
 from toytip.store.run_manifest import RunStatus
 

@@ -6,9 +6,9 @@ from collections import Counter
 
 from toytip.cli.render.tables import make_console, new_table, print_wrapped, show_table
 from toytip.core.text import plural
+from toytip.datasets.tlc.synthetic import SyntheticReport
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
-from toytip.sources.synthetic import SyntheticReport
 
 
 def show_download(report: DownloadReport) -> None:

@@ -16,8 +16,8 @@ from toytip.cli.render.tables import (
     show_table,
 )
 from toytip.cli.results import DeletedVersions, RollbackResult, TagList
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.text import plural
-from toytip.evaluation.tally import SEGMENTS
 from toytip.store.maintenance import FileFault
 from toytip.store.refs import VersionSummary
 from toytip.store.release import ReleaseResult
@@ -47,8 +47,10 @@ def show_runs(listed: RunList, store_uri: str) -> None:
     if not listed.runs:
         print_wrapped(console, f"no runs in {store_uri}. `toytip run` publishes the first one")
         return
-    titles = ("version", "when", "source", "trips", "model", "AUC", "card", "status")
-    table = new_table(*titles, left=[title for title in titles if title not in ("AUC", "card")])
+    segments = list(dict.fromkeys(segment for run in listed.runs for segment in run.test_auc))
+    aucs = ["AUC" if segment == ALL_ROWS else segment for segment in segments]
+    titles = ("version", "when", "source", "trips", "model", *aucs, "status")
+    table = new_table(*titles, left=[title for title in titles if title not in aucs])
     for run in listed.runs:
         marks = ("*" if run.is_current else "") + ("C" if run.is_champion else "")
         table.add_row(
@@ -56,12 +58,12 @@ def show_runs(listed: RunList, store_uri: str) -> None:
             run.created_at[5:16].replace("T", " "),
             posixpath.basename(run.source.rstrip("/")),
             f"{run.taxi} {short_months(run.months)}",
-            run.feature_set + (", card" if run.segment == "card" else ""),
-            *("-" if auc is None else f"{auc:.3f}" for auc in map(run.test_auc.get, SEGMENTS)),
+            run.feature_set + ("" if run.segment == ALL_ROWS else f", {run.segment}"),
+            *("-" if auc is None else f"{auc:.3f}" for auc in map(run.test_auc.get, segments)),
             f"{run.status} {marks}".rstrip(),
         )
     # The version ID contains the time, and the version shows the source.
-    show_table(console, table, drop=("when", "source", "card", "model"))
+    show_table(console, table, drop=("when", "source", *aucs[1:], "model"))
     if any(run.is_current or run.is_champion for run in listed.runs):
         legend = "(AUC on the test trips. *: current, which readers take by default. C: champion)"
         print_wrapped(console, legend, " ", style="dim")

@@ -10,15 +10,19 @@ from functools import reduce
 from typing import Any
 
 from toytip.cluster import workers_by_address
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
+from toytip.core.schema import Table
 from toytip.core.splits import Split, plan_split
+from toytip.core.tables import FEATURES
+from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError
 from toytip.evaluation.metrics import with_threshold
-from toytip.evaluation.tally import SEGMENTS, Tallies, combine_tallies, tally_of
+from toytip.evaluation.tally import Tallies, combine_tallies, tally_of
 from toytip.monitoring.aging import (
     AgedPerformance,
     BacktestResult,
@@ -31,10 +35,8 @@ from toytip.pipeline import train
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.plan import booster_params
 from toytip.report.charts import png
-from toytip.stages import featurize, postprocess, preprocess
-from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.stages import postprocess, preprocess
 from toytip.stages.preprocess import ValueCounts
-from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest
 from toytip.store.reports import save_report
 
@@ -105,10 +107,13 @@ def run_backtest(
     months = tuple(dict.fromkeys(file.key.month for file in files))
     folds = make_folds(months, min_train_months, horizon_months)
     context.store.require_writable()
-    frames_of = _frame_loader(context, features, files)
-    counts = _count_values_by_month(context, files, frames_of(files), folds[0].split)
-    performance = tuple(row for fold in folds for row in _run_fold(context, files, frames_of, counts, fold))
-    losses = {segment: loss_by_age(performance, segment) for segment in SEGMENTS}
+    dataset = dataset_of(str(features.config["taxi"]))
+    frames_of = _frame_loader(context, features, files, dataset.table(FEATURES))
+    counts = _count_values_by_month(context, files, frames_of(files), folds[0].split, dataset)
+    performance = tuple(
+        row for fold in folds for row in _run_fold(context, files, frames_of, counts, fold, dataset)
+    )
+    losses = {segment: loss_by_age(performance, segment) for segment in dataset.segments}
     result = BacktestResult(
         version=features.version,
         performance_by_month=performance,
@@ -118,7 +123,7 @@ def run_backtest(
     return replace(result, files=_save_backtest(context, result))
 
 
-def _frame_loader(context: RunContext, features: Manifest, files: list[DataFile]) -> FramesOf:
+def _frame_loader(context: RunContext, features: Manifest, files: list[DataFile], table: Table) -> FramesOf:
     """Return a function that loads files as a lazy frame, from the workers' memory or the store."""
     memory = sum(worker.memory_limit for worker in workers_by_address(context.client).values())
     need = features.rows * FEATURE_BYTES_PER_ROW
@@ -127,10 +132,10 @@ def _frame_loader(context: RunContext, features: Manifest, files: list[DataFile]
             f"{features.rows:,} rows need {need / 1e9:.1f} GB, too much of the workers' "
             f"{memory / 1e9:.1f} GB, so each fold reads the rows from the store again"
         )
-        return lambda subset: graph.read_version(context.store, FEATURES_SCHEMA, features.version, subset)
+        return lambda subset: graph.read_version(context.store, table, features.version, subset)
     with context.progress.stage("read", len(files)) as stage:
         frame = graph.persist(
-            context.client, graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
+            context.client, graph.read_version(context.store, table, features.version, files)
         )
         stage.advance(features.rows, steps=len(files))
     numbers = {file.path: number for number, file in enumerate(files)}
@@ -138,19 +143,19 @@ def _frame_loader(context: RunContext, features: Manifest, files: list[DataFile]
 
 
 def _count_values_by_month(
-    context: RunContext, files: list[DataFile], frame: Any, split: Split
+    context: RunContext, files: list[DataFile], frame: Any, split: Split, dataset: Dataset
 ) -> dict[Month, ValueCounts]:
     """Count the values of each month once. A fold merges the counts of its training months."""
-    names = featurize.feature_set(context.settings.feature_set)
+    names = dataset.feature_set(context.settings.feature_set)
     all_months = split.train._replace(stop=files[-1].key.month.next.start.isoformat())
     count_split = replace(split, train=all_months, validation=None, test=EMPTY_TEST_RANGE)
-    lazy = graph.count_partitions(frame, names, count_split, context.settings.segment)
+    lazy = graph.count_partitions(frame, names, count_split, context.settings.segment, dataset)
     with context.progress.stage("preprocess", len(files)) as stage:
         partitions = compute.compute_partitions(context.client, lazy, stage)
     counts: dict[Month, ValueCounts] = {}
     for file, partition in zip(files, partitions, strict=True):
         assert partition.value_counts is not None, "the graph counts values"
-        merged = counts.get(file.key.month, ValueCounts.empty(names))
+        merged = counts.get(file.key.month, ValueCounts.empty(names, dataset))
         counts[file.key.month] = merged.merge(partition.value_counts)
     return counts
 
@@ -161,11 +166,13 @@ def _run_fold(
     frames_of: FramesOf,
     counts: Mapping[Month, ValueCounts],
     fold: BacktestFold,
+    dataset: Dataset,
 ) -> list[AgedPerformance]:
     settings, name = context.settings, str(fold.validation_month)
     merged = reduce(ValueCounts.merge, (counts[month] for month in fold.train_months))
+    rate_names = dataset.target_rate_set(settings.feature_set)
     encoding = preprocess.fit_encoding(
-        merged, fold.split, settings.segment, zone_rates_for(settings.feature_set), settings.max_bin
+        merged, fold.split, settings.segment, dataset, rate_names, settings.max_bin
     )
     fitted = train.fit_model(
         context, files, frames_of, encoding, booster_params(settings), f"train to {name}"
@@ -176,7 +183,7 @@ def _run_fold(
     validation = tally_of(tallies[fold.validation_month], "validation", settings.segment)
     threshold = postprocess.best_f1_threshold(validation.negatives, validation.positives)
     performance: list[AgedPerformance] = []
-    for segment in SEGMENTS:
+    for segment in dataset.segments:
         months = [
             (
                 str(month),
@@ -193,7 +200,9 @@ def _score_months(
     context: RunContext, files: Sequence[DataFile], frame: Any, model: TrainedModel
 ) -> dict[Month, Tallies]:
     """Score months with a model, and return the metric histograms of each month."""
-    decided = graph.apply_threshold(graph.score_features(frame, model), postprocess.DEFAULT_THRESHOLD)
+    decided = graph.apply_threshold(
+        graph.score_features(frame, model), postprocess.DEFAULT_THRESHOLD, model.encoding.dataset
+    )
     summarizer = graph.Summarizer(model.encoding)
     lazy = graph.summarize_partitions(decided, graph.SummaryInputs(frame, summarizer))
     with context.progress.stage(f"test {model.version}", len(files)) as stage:

@@ -18,6 +18,8 @@ from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.redact import first_line
 from toytip.core.splits import Split, overlaps, plan_split, split_names
+from toytip.core.tables import FEATURES
+from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
@@ -26,8 +28,6 @@ from toytip.pipeline.fit_encoding import count_training_values, split_features
 from toytip.pipeline.plan import booster_params
 from toytip.progress.tracker import StageProgress
 from toytip.stages import preprocess
-from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
-from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest, digest
 from toytip.store.store import Store
 from toytip.training import tuning
@@ -114,7 +114,8 @@ def tune(
     PlanError if the workers do not have enough memory.
     """
     settings, split = context.settings, split_features(context.settings, features)
-    names = (*feature_set(settings.feature_set), *zone_rates_for(settings.feature_set))
+    dataset = dataset_of(str(features.config["taxi"]))
+    names = (*dataset.feature_set(settings.feature_set), *dataset.target_rate_set(settings.feature_set))
     booster_params(settings).require_known_constraints(names)
     months = tuple(dict.fromkeys(file.key.month for file in features.files))
     time_folds = make_time_folds(months, split, folds)
@@ -203,7 +204,7 @@ def _training_matrix(
     if share < 1:
         context.progress.info(f"trials use about {max_rows:,} of {rows:,} rows (--max-rows)")
     _require_enough_memory(context, share * rows * len(encoding.feature_names))
-    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
+    frame = graph.read_version(context.store, encoding.dataset.table(FEATURES), features.version, files)
     with context.progress.stage("read", len(files)) as stage:
         samples = compute.map_partitions(
             context.client, frame, _sample_rows, encoding, share, context.settings.segment, stage=stage
@@ -226,7 +227,7 @@ def _require_enough_memory(context: RunContext, values: float) -> None:
 
 
 def _sample_rows(features: Any, encoding: Encoding, share: float, segment: str) -> Any:
-    inside = split_names(features, encoding.split, segment) != "other"
+    inside = split_names(features, encoding.split, segment, encoding.dataset) != "other"
     return sample_rows(features[inside], encoding, share)
 
 
@@ -242,20 +243,20 @@ def sample_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tup
     pickup = sample["pickup_at"].dt
     bin_indices = preprocess.encode(sample.reset_index(drop=True), encoding).to_numpy()
     months = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
-    return bin_indices, sample["high_tip"].to_numpy(), months, sample["trip_id"].to_numpy()
+    return bin_indices, sample[encoding.dataset.label.name].to_numpy(), months, sample["trip_id"].to_numpy()
 
 
 def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: TimeFolds) -> Encoding:
     """Fit the encoding on the months before the first fold."""
     settings, (training, folds) = context.settings, time_folds
-    names = feature_set(settings.feature_set)
+    dataset = dataset_of(str(features.config["taxi"]))
+    names = dataset.feature_set(settings.feature_set)
     split = plan_split(time_folds.months, f"{training[0]}:{training[-1]}", "none", f"{folds[0]}:{folds[-1]}")
     files: list[DataFile] = [file for file in features.files if file.key.month in training]
-    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
-    counts = count_training_values(context, frame, files, names, split)
-    return preprocess.fit_encoding(
-        counts, split, settings.segment, zone_rates_for(settings.feature_set), settings.max_bin
-    )
+    frame = graph.read_version(context.store, dataset.table(FEATURES), features.version, files)
+    counts = count_training_values(context, frame, files, names, split, dataset)
+    rate_names = dataset.target_rate_set(settings.feature_set)
+    return preprocess.fit_encoding(counts, split, settings.segment, dataset, rate_names, settings.max_bin)
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:

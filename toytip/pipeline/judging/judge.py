@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
@@ -128,6 +129,7 @@ def _prepare(settings: Settings, store: Store, request: JudgeRequest) -> _Case:
     features = JudgedFeatures(
         store=store.absolute(),
         manifest=resolve_features(store, predictions),
+        dataset=model.encoding.dataset,
         split=model.encoding.split,
         segment=model.encoding.segment,
     )
@@ -218,7 +220,7 @@ def _describe(
         comparison = ChampionComparison(
             number=registered.number,
             version=registered.run_version,
-            differences=differences_to(tallies, "champion"),
+            differences=differences_to(tallies, "champion", case.features.dataset.segments),
         )
     return Judgment(
         name=case.name,
@@ -245,7 +247,7 @@ def _describe(
 
 def _write(store: Store, case: _Case, judgment: Judgment, tallies: Tallies) -> Judgment:
     """Write the report, and add the judgment to the leaderboard. Return it with their paths."""
-    page = render_judge_page(judgment, _facts(judgment, tallies))
+    page = render_judge_page(judgment, _facts(judgment, tallies, case.features.dataset))
     output, folder = case.request.output, case.request.leaderboard
     if output is None:
         name = f"{judgment.version}.judge.{judgment.name}"
@@ -261,7 +263,7 @@ def _write(store: Store, case: _Case, judgment: Judgment, tallies: Tallies) -> J
     return judgment
 
 
-def _facts(judgment: Judgment, tallies: Tallies) -> Facts:
+def _facts(judgment: Judgment, tallies: Tallies, dataset: Dataset) -> Facts:
     """Return the facts for the sections that the report shares with the report of a run."""
     return Facts(
         version=judgment.version,
@@ -272,7 +274,10 @@ def _facts(judgment: Judgment, tallies: Tallies) -> Facts:
         segment=judgment.segment,
         threshold=judgment.decisions.threshold,
         evaluation=judgment.evaluation,
-        **tally_facts(tallies),
+        **tally_facts(tallies, dataset.segments),
+        value_words=dataset.value_words,
+        listed_slices=dataset.listed_slices,
+        segment_note=dataset.segment.words.explanation if dataset.segment else "",
     )
 
 

@@ -11,10 +11,9 @@ import pandas as pd
 from toytip.cluster import available_cores
 from toytip.core.model import FeatureEncoding, TrainedModel
 from toytip.core.splits import in_split, overlaps
-from toytip.monitoring.drift import CATEGORICAL_FEATURES
 from toytip.report.curves import shap_by_category, shap_by_quantile_group
 from toytip.report.facts import FeatureImportance
-from toytip.stages import featurize, infer, preprocess
+from toytip.stages import infer, preprocess
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
@@ -29,14 +28,15 @@ def sample_test_trips(store: Store, features: Manifest, model: TrainedModel) -> 
 
     The sample of a version is always the same.
     """
-    test = model.encoding.split.test
+    encoding = model.encoding
+    test = encoding.split.test
     files = [file for file in features.files if file.rows and overlaps(file.key.month, test)]
     chosen = np.unique(np.linspace(0, len(files) - 1, min(MAX_SAMPLE_FILES, len(files))).astype(int))
-    table = featurize.feature_table(model.encoding.feature_names)
+    table = model.encoding.dataset.feature_table(*model.encoding.feature_names)
     frames = []
     for index in chosen.tolist():
         rows = store.read_data_file(table, features.version, files[index])
-        test_rows = np.flatnonzero(in_split(rows, model.encoding.split, model.encoding.segment, "test"))
+        test_rows = np.flatnonzero(in_split(rows, encoding.split, encoding.segment, "test", encoding.dataset))
         count = min(MAX_SAMPLE_TRIPS // len(chosen), len(test_rows))
         drawn = test_rows[np.linspace(0, len(test_rows) - 1, count).astype(int)] if count else test_rows
         frames.append(rows.iloc[drawn])
@@ -45,12 +45,13 @@ def sample_test_trips(store: Store, features: Manifest, model: TrainedModel) -> 
 
 def empty_sample(model: TrainedModel) -> pd.DataFrame:
     """Return a sample without trips."""
-    return featurize.feature_table(model.encoding.feature_names).empty()
+    return model.encoding.dataset.feature_table(*model.encoding.feature_names).empty()
 
 
 def feature_importances(model: TrainedModel, trips: pd.DataFrame) -> list[FeatureImportance]:
     """Return the features, sorted by mean absolute SHAP value, or by gain if there are no trips."""
-    gains = infer.gain_importance(model)
+    gains, dataset = infer.gain_importance(model), model.encoding.dataset
+    categorical = dataset.monitoring.unordered
     if trips.empty:
         by_gain = [FeatureImportance(name, gain, None, []) for name, gain in gains.items()]
         return sorted(by_gain, key=lambda importance: -importance.gain_share)
@@ -61,9 +62,12 @@ def feature_importances(model: TrainedModel, trips: pd.DataFrame) -> list[Featur
             codes.name,
             gains[codes.name],
             float(np.abs(shap[:, column]).mean()),
-            (shap_by_category if codes.name in CATEGORICAL_FEATURES else shap_by_quantile_group)(
+            (shap_by_category if codes.name in categorical else shap_by_quantile_group)(
                 bin_values(matrix[codes.name].to_numpy(), codes), shap[:, column]
             ),
+            is_categorical=codes.name in categorical,
+            is_zone=codes.name in dataset.zone_columns,
+            words=dataset.value_words.get(codes.name, {}),
         )
         for column, codes in enumerate(model.encoding.features)
     ]

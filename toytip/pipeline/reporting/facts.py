@@ -13,13 +13,14 @@ from typing import Any
 import pandas as pd
 
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import (
     ENCODINGS,
     FEATURE_HISTOGRAMS,
-    FEATURES_TABLE,
+    FEATURES,
     METRIC_HISTOGRAMS,
     MODELS,
     MONITORING,
@@ -27,10 +28,11 @@ from toytip.core.tables import (
     REJECTS,
     TRIPS,
 )
+from toytip.datasets.registry import dataset_of
 from toytip.errors import ConfigError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.report import EvaluationReport
-from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
+from toytip.evaluation.tally import Tallies, Tally, slice_tallies, tally_of
 from toytip.monitoring import drift
 from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
 from toytip.monitoring.drift import FeatureHistogram
@@ -97,7 +99,7 @@ def collect_run_facts(
 def _collect(
     source: FactSource, manifest: Manifest, deleted: Sequence[VersionRef], results: KnownResults
 ) -> Facts:
-    store, tables = source.store, source.tables
+    store, tables, dataset = source.store, source.tables, dataset_of(_taxi_of(source.tables))
     model = source.section("model", lambda: _load_model(source), None)
     tallies = source.section("evaluation", lambda: _load_tallies(source), None)
     histograms: MonthlyFrames = source.section("features", lambda: _load_histograms(source), {})
@@ -125,18 +127,23 @@ def _collect(
         environment=manifest.environment,
         sources=_sources(tables),
         rows=source.section("rows", lambda: _monthly_rows(source), {}),
-        feature_distributions=source.section("features", lambda: _distributions(histograms, model), []),
-        histograms=source.section("features", lambda: _total_histograms(histograms), {}),
+        feature_distributions=source.section(
+            "features", lambda: _distributions(histograms, model, dataset), []
+        ),
+        histograms=source.section("features", lambda: _total_histograms(histograms, dataset), {}),
         learning_curve=source.section("training", lambda: _learning_curve(source), {}),
         evaluation=evaluation,
-        **tally_facts(tallies),
+        **tally_facts(tallies, dataset.segments),
+        value_words=dataset.value_words,
+        listed_slices=dataset.listed_slices,
+        segment_note=dataset.segment.words.explanation if dataset.segment else "",
         feature_importance=importance,
         explained_trips=explained,
         leakage_aucs=fit_encoding.find_leaking_features(tables[ENCODINGS.name])
         if ENCODINGS.name in tables
         else {},
         monitoring=monitoring,
-        zones=source.section("zones", lambda: _zone_facts(source, histograms, model), []),
+        zones=source.section("zones", lambda: _zone_facts(source, histograms, model, dataset), []),
         lineage=source.section("lineage", lambda: trace_lineage(store, manifest), None),
         missing_reasons=source.missing,
         failed_sections=source.failed,
@@ -154,21 +161,17 @@ def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
     files = next(
-        (
-            tables[name].files
-            for name in (FEATURES_TABLE.name, TRIPS.name, PREDICTIONS.name)
-            if name in tables
-        ),
+        (tables[name].files for name in (FEATURES.name, TRIPS.name, PREDICTIONS.name) if name in tables),
         (),
     )
     months = [str(month) for month in dict.fromkeys(file.month for file in files if file.month)]
-    taxi = next((str(table.config["taxi"]) for table in tables.values() if "taxi" in table.config), "")
+    taxi = _taxi_of(tables)
     if model is None:
         return {"months": months, "taxi": taxi}
     encoding = model.encoding
     return {
         "months": months,
-        "taxi": taxi or model.taxi,
+        "taxi": taxi,
         "features": encoding.feature_names,
         "segment": encoding.segment,
         "split": {name: tuple(period) for name, period in encoding.split.time_ranges().items()},
@@ -177,9 +180,13 @@ def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dic
     }
 
 
+def _taxi_of(tables: dict[str, Manifest]) -> str:
+    return next(str(table.config["taxi"]) for table in tables.values() if "taxi" in table.config)
+
+
 def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
     """Return the source files of the tables that were read from them."""
-    manifests = [tables[name] for name in (TRIPS.name, FEATURES_TABLE.name, REJECTS.name) if name in tables]
+    manifests = [tables[name] for name in (TRIPS.name, FEATURES.name, REJECTS.name) if name in tables]
     return list({file.uri: file for manifest in manifests for file in manifest.source_files}.values())
 
 
@@ -200,12 +207,12 @@ def _load_histograms(source: FactSource) -> MonthlyFrames:
     return read_histograms(source.store, manifest)
 
 
-def _total_histograms(frames: MonthlyFrames) -> dict[str, FeatureHistogram]:
-    return drift.histograms_by_feature(profile.merge_profiles(frames.values())) if frames else {}
+def _total_histograms(frames: MonthlyFrames, dataset: Dataset) -> dict[str, FeatureHistogram]:
+    return drift.histograms_by_feature(profile.merge_profiles(frames.values()), dataset) if frames else {}
 
 
 def _monthly_rows(source: FactSource) -> dict[str, MonthRows]:
-    accepted = source.tables.get(FEATURES_TABLE.name) or source.table(TRIPS.name, "run `toytip stage clean`")
+    accepted = source.tables.get(FEATURES.name) or source.table(TRIPS.name, "run `toytip stage clean`")
     rejects = source.tables.get(REJECTS.name)
     months: dict[str, MonthRows] = {}
     for manifest in (accepted, rejects):
@@ -222,15 +229,21 @@ def _monthly_rows(source: FactSource) -> dict[str, MonthRows]:
     return dict(sorted(months.items()))
 
 
-def _distributions(frames: MonthlyFrames, model: TrainedModel | None) -> list[facts.FeatureDistribution]:
+def _distributions(
+    frames: MonthlyFrames, model: TrainedModel | None, dataset: Dataset
+) -> list[facts.FeatureDistribution]:
     segment = model.encoding.segment if model else "all"
-    histograms = [drift.histograms_by_feature(frame, segment) for frame in frames.values()]
+    histograms = [drift.histograms_by_feature(frame, dataset, segment) for frame in frames.values()]
     if not histograms:
         return []
     importance = natural_feature_gain(model) if model else {}
     names = [name for name in importance if name in histograms[0]] or sorted(histograms[0])
     return [
-        curves.feature_distribution(name, [month.get(name, drift.EMPTY_HISTOGRAM) for month in histograms])
+        curves.feature_distribution(
+            name,
+            [month.get(name, drift.EMPTY_HISTOGRAM) for month in histograms],
+            dataset.value_words.get(name, {}),
+        )
         for name in names
     ]
 
@@ -252,7 +265,7 @@ def _evaluation(
     """
     if tallies is None or model is None:
         return {}
-    report = evaluation_report(tallies, fitted_baselines(model))
+    report = evaluation_report(tallies, fitted_baselines(model), model.encoding.dataset)
     for split, segments in (run.evaluation if run else {}).items():
         for segment, evaluation in segments.items():
             champion = evaluation.improvement.get("champion")
@@ -263,16 +276,16 @@ def _evaluation(
     return report
 
 
-def tally_facts(tallies: Tallies | None) -> dict[str, Any]:
+def tally_facts(tallies: Tallies | None, segments: Sequence[str]) -> dict[str, Any]:
     """Return metric histograms for the curves: of the test split, or the last split with trips."""
     if tallies is None:
         return {}
     splits = (name for name in ("test", "validation", "train") if tally_of(tallies, name, "all").rows)
     split = next(splits, "test")
-    by_segment = {segment: tally_of(tallies, split, segment) for segment in SEGMENTS}
+    by_segment = {segment: tally_of(tallies, split, segment) for segment in segments}
     return {
         "tallies": {segment: tally for segment, tally in by_segment.items() if tally.rows},
-        "daily_tallies": {segment: _daily_tallies(tallies, split, segment) for segment in SEGMENTS},
+        "daily_tallies": {segment: _daily_tallies(tallies, split, segment) for segment in segments},
         "hour_zone_tally": tally_of(tallies, split, "all", "hour_zone"),
     }
 
@@ -311,22 +324,22 @@ def _feature_importances(
 ) -> tuple[list[facts.FeatureImportance], int]:
     if model is None:
         raise NotInVersionError("this version has no model")
-    if FEATURES_TABLE.name not in source.tables:
+    if FEATURES.name not in source.tables:
         return explain.feature_importances(model, explain.empty_sample(model)), 0
-    trips = explain.sample_test_trips(source.store, source.tables[FEATURES_TABLE.name], model)
+    trips = explain.sample_test_trips(source.store, source.tables[FEATURES.name], model)
     return explain.feature_importances(model, trips), len(trips)
 
 
 def _zone_facts(
-    source: FactSource, histograms: MonthlyFrames, model: TrainedModel | None
+    source: FactSource, histograms: MonthlyFrames, model: TrainedModel | None, dataset: Dataset
 ) -> list[ZoneSummary]:
     if not histograms:
         raise NotInVersionError("there are no feature histograms to count the trips by zone")
     uri = next((file.uri for file in _sources(source.tables)), None)
     path = zones.find_zone_lookup(source.settings, uri)
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
-    history = model.encoding.zone_history if model else ""
-    return summarize_zones(profile.merge_profiles(histograms.values()), names, boroughs, history)
+    merged = profile.merge_profiles(histograms.values())
+    return summarize_zones(merged, names, boroughs, dataset, model.encoding.target_history if model else "")
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:

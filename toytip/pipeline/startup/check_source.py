@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toytip.config import Settings
+from toytip.core.dataset.declarations import MISSING_VALUE, OUT_OF_MONTH
 from toytip.core.months import Month
 from toytip.core.splits import Split
-from toytip.core.tables import FEATURES_TABLE
-from toytip.core.tlc import field_of, source_column
+from toytip.core.tables import FEATURES
+from toytip.datasets.registry import dataset_of
 from toytip.errors import DataCheckError, StoreError, ToytipError
 from toytip.monitoring.data_check import check_months
 from toytip.monitoring.required_trips import (
@@ -25,7 +26,6 @@ from toytip.sources.inspection import SourceReport, inspect_source
 from toytip.sources.row_check import RowCheck
 from toytip.sources.source import Source
 from toytip.sources.zones import read_boroughs_near
-from toytip.stages.clean import REQUIRED_TRIP_COLUMNS, missing_value, out_of_month
 
 CORRECT_SOURCE = (
     "Correct the files, select other months with --months, or set other --train-months, --validation-month "
@@ -66,7 +66,8 @@ def _require_trainable(
     settings: Settings, source: Source, checks: Mapping[Month, RowCheck], split: Split
 ) -> None:
     """Raise the first error of a run that cannot train on these months."""
-    outside = {month: check.rejects.get(out_of_month.__name__, 0) for month, check in checks.items()}
+    dataset = dataset_of(source.taxi)
+    outside = {month: check.rejects.get(OUT_OF_MONTH, 0) for month, check in checks.items()}
     require_months_of_files(source, outside)
     rows = {
         month: CleanedRows(accepted=check.summary.kept_rows, rejects=check.rejects)
@@ -76,21 +77,21 @@ def _require_trainable(
     def find_missing(months: Sequence[Month]) -> str | None:
         return _missing_column(source.taxi, [checks[month] for month in months])
 
-    require_accepted_rows(FEATURES_TABLE.name, rows, find_missing)
+    require_accepted_rows(FEATURES.name, rows, dataset.leaking_columns, find_missing)
     summaries = {month: check.summary for month, check in checks.items()}
     require_trips(summaries, split, settings.segment)
-    require_labels_in_months(summaries, split, settings.segment)
+    require_labels_in_months(summaries, split, settings.segment, dataset.label.name)
 
 
 def _missing_column(taxi: str, checks: Sequence[RowCheck]) -> str | None:
     """Return the column that is null in most rows, or None if no row lacks a required value."""
-    if not any(missing_value.__name__ in check.rejects for check in checks):
+    if not any(MISSING_VALUE in check.rejects for check in checks):
         return None
-    nulls = Counter[str]()
+    nulls, dataset = Counter[str](), dataset_of(taxi)
     for check in checks:
         for column, share in check.null_shares.items():
-            nulls[field_of(column) or column] += round(share * check.summary.rows)
-    return source_column(max(REQUIRED_TRIP_COLUMNS, key=nulls.__getitem__), taxi)
+            nulls[dataset.field_names.field_of(column) or column] += round(share * check.summary.rows)
+    return dataset.source_column(max(dataset.required_columns, key=nulls.__getitem__), taxi)
 
 
 def _with_held_months(report: SourceReport, checks: Mapping[Month, RowCheck], split: Split) -> SourceReport:
@@ -99,7 +100,9 @@ def _with_held_months(report: SourceReport, checks: Mapping[Month, RowCheck], sp
     The check reads no store, so it does not know the months that somebody has accepted.
     """
     training = [month for month in checks if split.covers(month, "train")]
-    check = check_months({month: checked.summary for month, checked in checks.items()}, training, {})
+    check = check_months(
+        {month: checked.summary for month, checked in checks.items()}, training, {}, dataset_of(report.taxi)
+    )
     warnings = {
         month.month: f"the data check of a run holds this month until you accept it: {month.describe_findings()}"
         for month in check.months

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toytip.core.categories import value_label
 from toytip.report import formatting
 from toytip.report.blocks import Picture
 from toytip.report.charts import svg
@@ -159,7 +158,7 @@ def _describe_distribution(distribution: FeatureDistribution, months: Sequence[s
     suffix = f", up to {missing:.1%} missing" if missing >= MIN_REPORTED_MISSING_SHARE else ""
     if distribution.shares:
         means = {value: sum(shares) / len(shares) for value, shares in distribution.shares.items()}
-        texts = [f"{value_label(distribution.name, value)}: {mean:.0%}" for value, mean in means.items()]
+        texts = [f"{value}: {mean:.0%}" for value, mean in means.items()]
         return ", ".join(texts) + suffix
     quantiles = {
         month: values
@@ -207,7 +206,7 @@ def draw_shap_by_value(name: str, importance: FeatureImportance) -> Picture:
         axes.set_xlim(-0.5, max(len(means), 1) - 0.5)
         ends = sorted({0, len(means) - 1})
         labels = [
-            _range_end_label(importance.name, groups[index][min(side, 1)]) for side, index in enumerate(ends)
+            _range_end_label(importance.words, groups[index][min(side, 1)]) for side, index in enumerate(ends)
         ]
         _end_ticks(axes, ends, labels)
         set_round_ticks(axes, 3)
@@ -224,8 +223,9 @@ def draw_shap_by_value(name: str, importance: FeatureImportance) -> Picture:
     )
 
 
-def _range_end_label(name: str, value: float) -> str:
-    return "unknown" if math.isnan(value) else value_label(name, formatting.compact(value))
+def _range_end_label(words: Mapping[str, str], value: float) -> str:
+    text = formatting.compact(value)
+    return "unknown" if math.isnan(value) else words.get(text, text)
 
 
 def draw_zone_map(

@@ -37,14 +37,19 @@ def _png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
+def _add_column(figure: Any, column: int, columns: int) -> tuple[Any, Any]:
+    """Return two charts of a column, one above the other."""
+    return figure.add_subplot(2, columns, 1 + column), figure.add_subplot(2, columns, 1 + columns + column)
+
+
 @default_style()
 def draw_backtest(result: BacktestResult) -> bytes:
     """Draw the AUC loss by model age, and the causes of changes in F1. Returns a PNG file."""
     figure = _figure()
     figure.suptitle(f"Backtest of {result.version}")
-    for column, segment in enumerate(("all", "card")):
+    for column, segment in enumerate(result.auc_loss_by_age):
         performance = [row for row in result.performance_by_month if row.segment == segment]
-        above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
+        above, below = _add_column(figure, column, len(result.auc_loss_by_age))
         _draw_loss_by_age(above, result.auc_loss_by_age.get(segment, ()))
         above.set_title(f"Segment {segment}: AUC loss by model age")
         _draw_f1_change(below, performance)
@@ -89,8 +94,9 @@ def draw_evaluation(report: EvaluationReport, title: str) -> bytes:
     """Draw calibration and threshold curves by segment, for the last split. Returns a PNG file."""
     figure = _figure()
     figure.suptitle(title)
-    for column, (segment, evaluation) in enumerate(next(reversed(report.values())).items()):
-        above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
+    segments = next(reversed(report.values()))
+    for column, (segment, evaluation) in enumerate(segments.items()):
+        above, below = _add_column(figure, column, len(segments))
         _draw_calibration(above, evaluation.calibration_curve)
         above.set_title(f"{segment} trips: calibration, expected error {evaluation.calibration_error:.3f}")
         _draw_thresholds(below, evaluation)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from toytip.core.parameters import AlertThresholds
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.report import Interval, SegmentReport
-from toytip.evaluation.tally import SEGMENTS, Tally
+from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import FeatureDrift, measure_drift
 from toytip.report import curves, formatting
 from toytip.report.blocks import Picture, PicturesBlock, TableBlock, TableCell, TextBlock
@@ -53,7 +53,7 @@ def metrics_diff_section(pair: VersionPair) -> Content:
     )
     tables = [
         _metrics_diff_table(pair, segment, first, second)
-        for segment in SEGMENTS
+        for segment in pair.a.segments
         if (first := pair.a.evaluation_of(segment)) and (second := pair.b.evaluation_of(segment))
     ]
     return Content(lead, tables) if tables else missing(lead, "One of the versions has no metrics.")
@@ -123,7 +123,7 @@ def _interval_row(name: str, x: SegmentReport, y: SegmentReport) -> list[str | T
 def curves_diff_section(pair: VersionPair) -> Content:
     """Return the curves of both versions, with both versions in each chart."""
     pictures = [
-        *(picture for segment in SEGMENTS for picture in _ranking_pictures(pair, segment)),
+        *(picture for segment in pair.a.tallies for picture in _ranking_pictures(pair, segment)),
         *_calibration_pictures(pair),
         *_training_pictures(pair),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from toytip.report import alerts, formatting
@@ -45,10 +45,12 @@ def drift_section(facts: Facts) -> Content:
     if facts.monitoring is None:
         reason = facts.missing_reasons.get("drift", "monitoring did not compare any month")
         return missing(LEAD, f"Monitoring results are not available: {reason}.")
-    return Content(LEAD, list(_monitoring_blocks(facts.monitoring)))
+    return Content(LEAD, list(_monitoring_blocks(facts.monitoring, facts.value_words)))
 
 
-def _monitoring_blocks(report: MonitoringReport) -> Iterator[Block]:
+def _monitoring_blocks(
+    report: MonitoringReport, value_words: Mapping[str, Mapping[str, str]]
+) -> Iterator[Block]:
     if report.performance_by_day:
         caption = alerts.alerts_caption(report)
         yield PicturesBlock([daily.draw_daily_f1("days", report.performance_by_day, caption)])
@@ -57,7 +59,7 @@ def _monitoring_blocks(report: MonitoringReport) -> Iterator[Block]:
         yield TextBlock(f"Alerts in earlier months: {', '.join(earlier)}.")
     yield _performance_table(report)
     if report.exceeded_measurements:
-        yield alerts.exceeded_table(report)
+        yield alerts.exceeded_table(report, value_words)
     else:
         yield TextBlock("No threshold is exceeded in any month.")
     if report.psi_by_feature:
@@ -88,13 +90,13 @@ def _performance_cells(performance: MonthPerformance) -> list[str]:
     realized = performance.metrics
     return [
         formatting.format_count(performance.rows),
-        formatting.format_share(performance.card_share),
-        formatting.format_share(performance.card_high_tip_share),
+        formatting.format_share(performance.segment_share),
+        formatting.format_share(performance.segment_prevalence),
         formatting.format_metric(realized.f1 if realized else None),
         formatting.format_metric(performance.estimated_metrics.f1),
         formatting.format_metric(performance.f1_always_positive),
         formatting.format_metric(realized.auc if realized else None),
-        formatting.format_metric(performance.card_auc),
+        formatting.format_metric(performance.segment_auc),
     ]
 
 
@@ -102,7 +104,7 @@ def _change_cells(performance: MonthPerformance) -> list[str]:
     f1, log_loss = performance.f1_change, performance.log_loss_change
     if f1 is None or log_loss is None:
         return NO_CHANGE
-    parts = (f1.total, f1.card_share, f1.tip_share, f1.model, log_loss.model)
+    parts = (f1.total, f1.segment_share, f1.tip_share, f1.model, log_loss.model)
     return [formatting.format_signed(part) for part in parts]
 
 

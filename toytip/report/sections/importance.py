@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from toytip.core.categories import value_label
 from toytip.report import formatting
 from toytip.report.blocks import Block, MissingBlock, PicturesBlock, TableBlock, TableCell, TextBlock
 from toytip.report.charts import data as charts
@@ -89,25 +88,27 @@ def _extreme_values(importance: FeatureImportance, zone_names: Mapping[int, str]
     if importance.is_categorical:
         down = [group for group in groups if group[2] <= -MIN_REPORTED_SHAP]
         up = [group for group in reversed(groups) if group[2] >= MIN_REPORTED_SHAP]
-        return [_category_cell(importance.name, ends, zone_names) for ends in (down, up)]
+        return [_category_cell(importance, ends, zone_names) for ends in (down, up)]
     ends = min(groups, key=lambda group: group[2]), max(groups, key=lambda group: group[2])
     return [TableCell(f"{_group_label(group)}: {formatting.format_signed(group[2], 2)}") for group in ends]
 
 
-def _category_cell(name: str, groups: Sequence[ShapGroup], zone_names: Mapping[int, str]) -> TableCell:
+def _category_cell(
+    importance: FeatureImportance, groups: Sequence[ShapGroup], zone_names: Mapping[int, str]
+) -> TableCell:
     texts = [
-        f"{_value_label(name, value, zone_names)}: {formatting.format_signed(mean, 2)}"
+        f"{_value_label(importance, value, zone_names)}: {formatting.format_signed(mean, 2)}"
         for value, _, mean in groups[: charts.MAX_CATEGORY_ENDS]
     ]
     return TableCell(", ".join(texts) or formatting.NO_VALUE)
 
 
-def _value_label(name: str, value: float, zone_names: Mapping[int, str]) -> str:
+def _value_label(importance: FeatureImportance, value: float, zone_names: Mapping[int, str]) -> str:
     if math.isnan(value):
         return UNKNOWN_VALUE
-    if name.endswith("LocationID"):
+    if importance.is_zone:
         return zone_names.get(int(value), f"{value:g}")
-    return value_label(name, f"{value:g}")
+    return importance.words.get(f"{value:g}", f"{value:g}")
 
 
 def _group_label(group: ShapGroup) -> str:

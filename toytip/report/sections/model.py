@@ -26,12 +26,7 @@ from toytip.report.curves import CurvePoints
 from toytip.report.facts import Facts
 from toytip.report.sections.section import Content, missing, section
 
-SEGMENT_COLORS = {"all": "a", "card": "b"}
 REPORTED_METRICS = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
-SEGMENTS_NOTE = (
-    "The meter records only card tips, so every cash trip counts as a trip without a tip. Segment “all” is "
-    "therefore easier to predict than segment “card”: the payment type alone separates many trips."
-)
 MAX_SLICES = 8
 
 
@@ -117,7 +112,7 @@ def _no_metrics(facts: Facts) -> str:
 
 def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
     lines = {
-        SEGMENT_COLORS[name]: (
+        facts.segment_colors[name]: (
             f"{name} trips, AUC {evaluation.metrics.auc or 0:.3f}",
             line,
         )
@@ -133,12 +128,12 @@ def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
 
 def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float], str]:
     lines = {
-        SEGMENT_COLORS[name]: (f"{name} trips", line)
+        facts.segment_colors[name]: (f"{name} trips", line)
         for name, tally in facts.tallies.items()
         if (line := curves.precision_recall_curve(tally)) is not None
     }
     floors = {
-        SEGMENT_COLORS[name]: evaluation.metrics.prevalence or 0.0
+        facts.segment_colors[name]: evaluation.metrics.prevalence or 0.0
         for name, evaluation in _evaluations(facts).items()
     }
     return lines, floors, "Thin lines mark the share of high tips, which is the precision of a random choice."
@@ -146,7 +141,7 @@ def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float
 
 def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
     lines = {
-        SEGMENT_COLORS[name]: (
+        facts.segment_colors[name]: (
             f"{name} trips",
             curves.calibration_curve(evaluation.calibration_curve),
         )
@@ -189,7 +184,7 @@ def _evaluations(facts: Facts) -> dict[str, SegmentReport]:
 @section("metrics", "Metrics")
 def metrics_section(facts: Facts) -> Content:
     """Return the metrics of the reported split with intervals and baselines, and of all splits."""
-    lead = f"Compare each metric with the same metric of the baselines. {SEGMENTS_NOTE}"
+    lead = f"Compare each metric with the same metric of the baselines. {facts.segment_note}"
     if not facts.evaluation:
         return missing(lead, _no_metrics(facts))
     split = facts.reported_split
@@ -277,7 +272,7 @@ def slices_section(facts: Facts) -> Content:
         if worst
         else MissingBlock("No slice has enough trips of both classes to compare AUC values.")
     ]
-    for name in ("payment_type", "borough", "distance"):
+    for name in facts.listed_slices:
         members = sorted((item for item in evaluation.slices if item.slice == name), key=_slice_sort_key)
         if len(members) > 1:
             blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members))
@@ -290,7 +285,7 @@ def slices_section(facts: Facts) -> Content:
 def worst_first(slices: Sequence[SliceMetrics]) -> list[SliceMetrics]:
     """Return the slices with at least `MIN_CLASS_TRIPS` trips of each class, lowest AUC first.
 
-    The slice of card trips is left out, because `card` is a segment.
+    A slice with the same trips as a segment is left out.
     """
     high = [round(item.rows * (item.prevalence or 0.0)) for item in slices]
     large = [

@@ -43,9 +43,9 @@ def zones_section(facts: Facts) -> Content:
 
 def _zone_map(facts: Facts) -> Picture:
     shares = {
-        zone.zone_id: zone.high_tip_share
+        zone.zone_id: zone.label_share
         for zone in facts.zones
-        if zone.high_tip_share is not None and (zone.training_card_trips or 0) >= MIN_ZONE_TRIPS
+        if zone.label_share is not None and (zone.training_card_trips or 0) >= MIN_ZONE_TRIPS
     }
     low, high = (formatting.format_share(pick(shares.values(), default=None)) for pick in (min, max))
     caption = (
@@ -67,7 +67,7 @@ def _sum_by_borough(zones: Sequence[ZoneSummary]) -> list[ZoneSummary]:
 def _sum_zones(name: str, zones: Sequence[ZoneSummary]) -> ZoneSummary:
     counted = [zone for zone in zones if zone.training_card_trips is not None]
     card_trips = sum(zone.training_card_trips or 0 for zone in counted)
-    high = sum((zone.high_tip_share or 0.0) * (zone.training_card_trips or 0) for zone in counted)
+    high = sum((zone.label_share or 0.0) * (zone.training_card_trips or 0) for zone in counted)
     return ZoneSummary(
         0,
         name,
@@ -92,7 +92,7 @@ def _zone_table(caption: str, zones: Sequence[ZoneSummary], label: str) -> Table
                 TableCell(formatting.format_count(zone.trips), bar=zone.trips / busiest),
                 formatting.format_share(zone.card_trips / zone.trips if zone.trips else None),
                 formatting.format_count(zone.training_card_trips),
-                formatting.format_share(zone.high_tip_share),
+                formatting.format_share(zone.label_share),
             ]
         )
     header = [label, "trips kept", "share of card trips", "card trips in training", "share of high tips"]

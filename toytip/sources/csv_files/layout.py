@@ -12,7 +12,7 @@ from toytip.core.number_values import is_missing_text
 from toytip.core.partitions import CsvLayout
 from toytip.core.time_values import FROM_TEXT
 from toytip.core.times import month_index
-from toytip.core.tlc import FIELDS_BY_NAME, match_fields
+from toytip.datasets.tlc.fields import FIELDS_BY_NAME, match_fields
 from toytip.sources.csv_files.rows import read_csv
 from toytip.sources.month_rows import CountedBlock, MonthCounts, count_numbers
 from toytip.stages.conform import read_column

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toytip.core.number_values import NUMBER_PATTERN
-from toytip.core.tlc import FIELDS_BY_NAME, field_of
+from toytip.datasets.tlc.fields import FIELDS_BY_NAME, field_of
 
 _GROUPED_BY_COMMAS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"
 _WITH_DECIMAL_COMMA = r"^[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)?(,\d*)?([eE][+-]?\d+)?$"

@@ -23,7 +23,7 @@ from toytip.core.access import StorageOptions
 from toytip.core.number_values import to_text
 from toytip.core.partitions import CsvLayout, FileRows
 from toytip.core.text import plural
-from toytip.core.tlc import field_of, match_fields
+from toytip.datasets.tlc.fields import field_of, match_fields
 from toytip.io.access import open_file
 from toytip.sources.csv_files.numbers import columns_with_decimal_commas, with_plain_numbers
 from toytip.sources.formats import GZIP_MAGIC

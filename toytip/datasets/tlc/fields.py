@@ -1,35 +1,15 @@
-"""The TLC's trip records: taxi types, zones, columns and trip IDs."""
+"""The files of the TLC's trip records: taxi types, zones and columns."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 
-from toytip.core.arrays import Int64Array
-from toytip.core.text import join_words
+from toytip.core.dataset.declarations import Field
+from toytip.core.dataset.field_names import FieldNames, spelling_of
 
 TAXIS = ("yellow", "green")
 # Zone IDs are 1 to 265.
 ZONE_ID_COUNT = 266
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column of the TLC's files."""
-
-    name: str
-    """Name of the column in `trips`."""
-    kind: str
-    """`time`, `code` (a whole number) or `amount`."""
-    aliases: tuple[str, ...] = ()
-    """Other names of the column in the files of the TLC, and of those who publish them again."""
-    required: bool = True
-    """Whether every file has the column, with values."""
-    since: int | None = None
-    """Year in which the TLC added the column, if files of earlier years do not have it."""
-    taxis: tuple[str, ...] = TAXIS
-    """Taxi types whose files have the column."""
 
 
 # Source: the TLC's data dictionaries for yellow and green trip records, and the published files
@@ -59,64 +39,9 @@ FIELDS = (
 )
 
 
-def _spelling(name: str) -> str:
-    return "".join(filter(str.isalnum, name)).lower()
-
-
 FIELDS_BY_NAME = {field.name: field for field in FIELDS}
-_FIELD_NAMES_BY_SPELLING = {
-    _spelling(name): field.name for field in FIELDS for name in (field.name, *field.aliases)
-}
-
-
-@functools.lru_cache(maxsize=4096)
-def field_of(name: str) -> str | None:
-    """Return the field that a column of a file contains, or None for a column that toytip ignores.
-
-    >>> [field_of(name) for name in ("Airport_fee", " puLocationId", "total_amount")]
-    ['airport_fee', 'PULocationID', None]
-    """
-    return _FIELD_NAMES_BY_SPELLING.get(_spelling(name))
-
-
-def match_fields(names: Iterable[str]) -> dict[str, str]:
-    """Return the names that match a field, by field. The first match counts.
-
-    >>> match_fields(["Airport_fee", "lpep_pickup_datetime", "AIRPORT_FEE", "color"])
-    {'airport_fee': 'Airport_fee', 'pickup_at': 'lpep_pickup_datetime'}
-    """
-    matches: dict[str, str] = {}
-    for name in names:
-        field = field_of(name)
-        if field is not None:
-            matches.setdefault(field, name)
-    return matches
-
-
-def find_repeated_fields(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the fields that several names match, with these names.
-
-    >>> find_repeated_fields(["Airport_fee", "extra", "airport_fee"])
-    {'airport_fee': ('Airport_fee', 'airport_fee')}
-    """
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        field = field_of(name)
-        if field is not None:
-            groups.setdefault(field, []).append(name)
-    return {field: tuple(group) for field, group in groups.items() if len(group) > 1}
-
-
-def describe_repeated(repeated: Mapping[str, Sequence[str]]) -> str:
-    """Return the fields that several columns match, as text for a message.
-
-    >>> describe_repeated({"airport_fee": ("Airport_fee", "airport_fee")})
-    '2 columns contain airport_fee (Airport_fee, airport_fee)'
-    """
-    return join_words(
-        [f"{len(names)} columns contain {field} ({', '.join(names)})" for field, names in repeated.items()]
-    )
-
+NAMES = FieldNames(FIELDS)
+match_fields, find_repeated_fields, field_of = NAMES.match, NAMES.find_repeated, NAMES.field_of
 
 # The prefix of the names of time columns in the files of a taxi type.
 _TIME_COLUMN_PREFIXES = {"yellow": "tpep", "green": "lpep"}
@@ -142,8 +67,8 @@ def taxis_in_names(names: Collection[str]) -> list[str]:
     >>> taxis_in_names(["Lpep_pickup_datetime", "pickup_datetime"])
     ['green']
     """
-    spellings = set(map(_spelling, names))
-    return [taxi for taxi in TAXIS if _spelling(source_column("pickup_at", taxi)) in spellings]
+    spellings = set(map(spelling_of, names))
+    return [taxi for taxi in TAXIS if spelling_of(source_column("pickup_at", taxi)) in spellings]
 
 
 def detect_taxi(names: Collection[str]) -> str | None:
@@ -158,10 +83,10 @@ def detect_taxi(names: Collection[str]) -> str | None:
     >>> detect_taxi(["lpep_pickup_datetime", "tpep_pickup_datetime"]) is None
     True
     """
-    spellings = set(map(_spelling, names))
     taxis = taxis_in_names(names)
     if taxis:
         return taxis[0] if len(taxis) == 1 else None
+    spellings = set(map(spelling_of, names))
     return "green" if "pickupdatetime" in spellings and spellings & _GREEN_SPELLINGS else None
 
 
@@ -171,7 +96,7 @@ def detect_for_hire(names: Iterable[str]) -> str | None:
     >>> [detect_for_hire([name]) for name in ("hvfhs_license_num", "dispatching_base_num", "extra")]
     ['fhvhv', 'fhv', None]
     """
-    spellings = set(map(_spelling, names))
+    spellings = set(map(spelling_of, names))
     return next((kind for spelling, kind in _FOR_HIRE_KINDS.items() if spelling in spellings), None)
 
 
@@ -182,7 +107,7 @@ def detect_other_layout(names: Iterable[str]) -> tuple[str, str] | None:
     'it is a record of for-hire vehicles (fhv or fhvhv)'
     """
     names = list(names)
-    spellings = set(map(_spelling, names))
+    spellings = set(map(spelling_of, names))
     if detect_for_hire(names):
         return "it is a record of for-hire vehicles (fhv or fhvhv)", "Use yellow or green trip records."
     if spellings & _COORDINATE_SPELLINGS and "PULocationID" not in match_fields(names):
@@ -191,23 +116,3 @@ def detect_other_layout(names: Iterable[str]) -> tuple[str, str] | None:
             "Start with 2011: the TLC's Parquet files have zones since 2011.",
         )
     return None
-
-
-# The digits of a trip ID are the taxi type, the year and month of the file, and the row.
-_ROWS_IN_FILE = 10**9
-_MONTHS = 10**6
-
-
-def trip_id_base(taxi: str, year: int, month: int) -> int:
-    """Return the trip ID of row 0 of a file.
-
-    >>> trip_id_base("yellow", 2023, 1)
-    1202301000000000
-    """
-    return ((TAXIS.index(taxi) + 1) * _MONTHS + year * 100 + month) * _ROWS_IN_FILE
-
-
-def file_month_index(trip_id: Int64Array) -> Int64Array:
-    """Return the month of the file of each trip, as the number of months since the year 0."""
-    stamp = trip_id // _ROWS_IN_FILE % _MONTHS
-    return stamp // 100 * 12 + stamp % 100 - 1

@@ -10,17 +10,15 @@ not describe real passengers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from toytip.core.arrays import Int64Array
 from toytip.core.months import Month, parse_months
-from toytip.sources.synthetic_trips import draw_trips
-from toytip.store.layout import SOURCE_FOLDER
-
-DriftKind = Literal["distance", "card", "skill"]
+from toytip.datasets.tlc.names import DriftKind
+from toytip.datasets.tlc.synthetic_trips import draw_trips
 
 SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
 
@@ -73,11 +71,6 @@ class SyntheticReport:
     """Number of rows in all files."""
     months: tuple[Month, ...]
     """Months of the files."""
-
-
-def synthetic_folder(store: str, rows_per_month: int, seed: int) -> str:
-    """Return the folder of the synthetic year in a store."""
-    return f"{store.rstrip('/')}/{SOURCE_FOLDER}/synthetic-{rows_per_month}-{seed}"
 
 
 def month_file_name(month: Month) -> str:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.trips import make_trips
 from toytip.core.splits import Split, TimeRange
-from toytip.stages import preprocess, zone_rates
+from toytip.datasets.tlc.dataset import TLC
+from toytip.stages import preprocess, target_encoding
 from toytip.stages.featurize import featurize
 
 SPLIT = Split(
@@ -18,7 +19,7 @@ SPLIT = Split(
     validation=TimeRange("2023-04-01", "2023-05-01"),
     test=TimeRange("2023-05-01", "2023-06-01"),
 )
-NAMES = zone_rates.zone_rates_for("payment")
+NAMES = TLC.target_rate_set("payment")
 
 
 def year(rows=4_000, seed=0):
@@ -35,18 +36,20 @@ def year(rows=4_000, seed=0):
         trips[name] = trips[name].astype("float32")
     trips["payment_type"] = rng.choice([1.0, 2.0], rows).astype("float32")
     trips["tip_amount"] = rng.choice([0.0, 4.0], rows)
-    return featurize(trips)
+    return featurize(trips, TLC)
 
 
 def encoding_of(parts):
-    value_counts = preprocess.ValueCounts.empty(("pickup_hour",))
+    value_counts = preprocess.ValueCounts.empty(("pickup_hour",), TLC)
     for part in parts:
-        value_counts = value_counts.merge(preprocess.count_values(part, ("pickup_hour",), SPLIT, "all"))
-    return preprocess.fit_encoding(value_counts, SPLIT, "all", NAMES)
+        value_counts = value_counts.merge(preprocess.count_values(part, ("pickup_hour",), SPLIT, "all", TLC))
+    return preprocess.fit_encoding(value_counts, SPLIT, "all", TLC, NAMES)
 
 
 def rates_of(features, encoding):
-    return pd.DataFrame(zone_rates.lookup_rates(features, encoding.zone_history, NAMES))
+    return pd.DataFrame(
+        target_encoding.lookup_rates(features, encoding.target_history, NAMES, TLC.target_encoding)
+    )
 
 
 def test_the_rates_of_a_month_come_from_card_trips_of_earlier_training_months():
@@ -115,18 +118,20 @@ def test_unknown_zones_have_the_mean_rate_and_without_card_trips_there_are_no_ra
 
 
 def test_packed_counts_are_exact():
-    counts = zone_rates.count_month_zone_pairs(year())
-    packed = zone_rates.pack_counts(*counts)
-    assert all(np.array_equal(a, b) for a, b in zip(zone_rates._unpack_counts(packed), counts, strict=True))
-    assert zone_rates.zone_rates_for("seed") == ()
-    assert zone_rates.zone_rates_for("pickup") == ("pickup_zone_rate",)
+    counts = target_encoding.count_months_and_keys(year(), TLC)
+    packed = target_encoding.pack_counts(*counts)
+    assert all(
+        np.array_equal(a, b) for a, b in zip(target_encoding._unpack_counts(packed), counts, strict=True)
+    )
+    assert TLC.target_rate_set("seed") == ()
+    assert TLC.target_rate_set("pickup") == ("pickup_zone_rate",)
 
 
 @pytest.mark.parametrize("spread", [3, 10_000_000])
 def test_dense_and_sparse_counts_are_equal(spread):
     rng = np.random.default_rng(0)
     items, label = rng.integers(5, 5 + spread, 2_000), rng.random(2_000) < 0.3
-    distinct, trips, positives = zone_rates.count_labeled(items, label)
+    distinct, trips, positives = target_encoding.count_labeled(items, label)
     assert distinct.tolist() == sorted(set(items.tolist()))
     assert trips.tolist() == [int((items == item).sum()) for item in distinct]
     assert positives.tolist() == [int(((items == item) & label).sum()) for item in distinct]

@@ -1,0 +1,271 @@
+"""The type `Dataset`: everything that toytip knows about the rows of a kind of source files.
+
+The pipeline knows a data set only through a value of this type, which the stages get as an
+argument.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import importlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from toytip.core.arrays import BoolArray
+from toytip.core.columns import Columns
+from toytip.core.dataset import trip_ids
+from toytip.core.dataset.declarations import (
+    AVAILABILITY_TIMES,
+    Feature,
+    Field,
+    Key,
+    Label,
+    Rule,
+    Segment,
+    TargetEncoding,
+    TargetRate,
+)
+from toytip.core.dataset.field_names import FieldNames
+from toytip.core.dataset.monitoring import MonitoringFacts
+from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.dataset.slices import Slice
+from toytip.core.glossary import ColumnDoc
+from toytip.core.schema import Column, Table, nullable_int
+from toytip.core.tables import FEATURES, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TABLES, TRIPS
+from toytip.errors import ConfigError
+
+_DTYPES = {"time": "datetime64[us]", "amount": "float64"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A data set. A pickle has only its name, so that it costs a task no time."""
+
+    name: str
+    """Name of the data set."""
+    kinds: Mapping[str, int]
+    """Kinds of source files, such as taxi types, with the number of each kind in trip IDs."""
+    fields: tuple[Field, ...]
+    """Columns of the source files that toytip uses."""
+    required_columns: tuple[str, ...]
+    """Fields that must have a value in every row."""
+    rules: tuple[Rule, ...]
+    """Cleaning rules, in the order in which they determine the reject reason."""
+    features: tuple[Feature, ...]
+    """Features, in the order of the columns of the table `features`."""
+    feature_sets: Mapping[str, tuple[str, ...]]
+    """Feature sets in addition to those by availability, by name."""
+    leaking_columns: tuple[str, ...]
+    """Columns of the source files that determine the label. No feature can use them."""
+    label: Label
+    """The value that a model predicts."""
+    segment: Segment | None
+    """The rows with separate metrics, if any."""
+    score_columns: tuple[str, ...]
+    """Features that are also columns of `scores` and `predictions`."""
+    target_encoding: TargetEncoding | None
+    """Target-encoded features, if any."""
+    baseline: tuple[Key, ...]
+    """Keys of the baseline that predicts the mean of the label in each group."""
+    hash_columns: tuple[str, ...]
+    """Features of 32 bits that together identify a trip, to find repeated trips."""
+    zone_columns: tuple[str, ...]
+    """Features that are zones, for maps and names. The first is the zone in which a trip starts."""
+    listed_slices: tuple[str, ...]
+    """Attributes of which the report lists all slices."""
+    slices: tuple[Slice, ...]
+    """Attributes by which the evaluation groups the rows, in addition to the day."""
+    monitoring: MonitoringFacts
+    """Groups of features that monitoring and the data check treat differently."""
+    modules: Mapping[str, tuple[str, ...]]
+    """Modules of toytip that declare the data set, by the stage whose output they determine."""
+    column_docs: Mapping[str, ColumnDoc]
+    """Meaning of the fields, the features and the label, by name."""
+    value_words: Mapping[str, Mapping[str, str]]
+    """Words for the values of columns, by column."""
+    golden_rows: Callable[[dt.datetime], Sequence[Mapping[str, Any]]]
+    """Returns rows for golden sets of models, by field, given the time of the first row."""
+    placeholders: Callable[[Columns], Mapping[str, Any]]
+    """Returns, given the pickup times, values for required fields that a model does not need."""
+    source_column: Callable[[str, str], str]
+    """Returns the name of a field in the source files of a kind."""
+    detect_kind: Callable[[Collection[str]], str | None]
+    """Returns the kind of source files that columns show, or None if they do not show it."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError if a feature leaks the label or needs a column that does not exist."""
+        for declared in self.features:
+            self.check_feature(declared)
+
+    def __reduce__(self) -> tuple[Callable[[str], Dataset], tuple[str]]:
+        """Return how another process gets the data set."""
+        return load_dataset, (self.name,)
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        """Return the same value in all processes, for the keys of Dask tasks."""
+        return "Dataset", self.name
+
+    def check_feature(self, declared: Feature) -> None:
+        """Raise ConfigError if a feature leaks the label or needs a column that does not exist."""
+        names = self.table(TRIPS).names
+        for name in declared.needs:
+            if name in self.leaking_columns:
+                raise ConfigError(
+                    f"cannot declare feature {declared.name}: {name} leaks the label, "
+                    f"because it is known only after {self.label.settled}"
+                )
+            if name not in names:
+                raise ConfigError(
+                    f"cannot declare feature {declared.name}: trips have no column {name}",
+                    hint=f"Choose from {', '.join(names)}.",
+                )
+
+    @functools.cached_property
+    def fields_by_name(self) -> dict[str, Field]:
+        """The fields, by name."""
+        return {field.name: field for field in self.fields}
+
+    @functools.cached_property
+    def field_names(self) -> FieldNames:
+        """The names that columns of source files have for the fields."""
+        return FieldNames(self.fields)
+
+    @functools.cached_property
+    def reject_reasons(self) -> tuple[str, ...]:
+        """The names of the cleaning rules."""
+        return tuple(rule.name for rule in self.rules)
+
+    @functools.cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The names of all segments. The first segment has all rows."""
+        return (ALL_ROWS,) if self.segment is None else (ALL_ROWS, self.segment.name)
+
+    def in_segment(self, rows: Columns, name: str) -> BoolArray:
+        """Return whether each row is in the segment with a name."""
+        return np.ones(len(rows["pickup_at"]), bool) if name == ALL_ROWS else self.segment_mask(rows)
+
+    def segment_mask(self, rows: Columns) -> BoolArray:
+        """Return whether each row is in the segment of the data set. False without a segment."""
+        if self.segment is None:
+            return np.zeros(len(rows["pickup_at"]), bool)
+        return np.asarray(self.segment.contains(rows), bool)
+
+    def segment_columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns that determine whether a row is in the segment with a name."""
+        return () if name == ALL_ROWS or self.segment is None else self.segment.needs
+
+    def feature_set(self, name: str) -> tuple[str, ...]:
+        """Return the names of the features of a set.
+
+        A set that is named after a point in a trip has all features that are known at this point.
+        No feature leaks the label. Raises ConfigError for an unknown set.
+        """
+        if name in self.feature_sets:
+            return self.feature_sets[name]
+        if name not in AVAILABILITY_TIMES:
+            raise ConfigError(
+                f"cannot use feature set {name!r}: there is no such set",
+                hint=f"Choose {', '.join((*self.feature_sets, *AVAILABILITY_TIMES))}.",
+            )
+        return _names_available_at(name, self.features)
+
+    def target_rate_set(self, name: str) -> tuple[str, ...]:
+        """Return the names of the target-encoded features of a feature set by availability."""
+        return _names_available_at(name, self.target_rates.values()) if name in AVAILABILITY_TIMES else ()
+
+    def slice_label(self, name: str, value: str) -> str:
+        """Return words that identify an evaluation slice without the name of its attribute."""
+        return next((item.label(value) for item in self.slices if item.name == name), value)
+
+    def value_label(self, name: str, value: str) -> str:
+        """Return the word for a value of a column, or the value itself if it has no word."""
+        return self.value_words.get(name, {}).get(value, value)
+
+    def first_trip_id(self, kind: str, year: int, month: int) -> int:
+        """Return the ID of row 0 of the file of a month."""
+        return trip_ids.first_trip_id(self.kinds[kind], year, month)
+
+    def table(self, table: Table) -> Table:
+        """Return a table with all columns that it has for this data set."""
+        return self.tables[table.name]
+
+    def feature_table(self, *names: str) -> Table:
+        """Return `features` with only the columns that these features and every model need."""
+        needed = {"trip_id", "pickup_at", *self.score_columns, self.label.name}
+        needed |= {name for item in self.slices for name in item.needs}
+        needed |= {key.column for key in (*self.encoding_keys, *self.baseline)}
+        needed |= set() if self.segment is None else set(self.segment.needs)
+        return self.table(FEATURES).select_existing(needed | set(names))
+
+    @property
+    def encoding_keys(self) -> tuple[Key, ...]:
+        """The keys of the target encoding."""
+        return () if self.target_encoding is None else self.target_encoding.keys
+
+    @functools.cached_property
+    def target_rates(self) -> dict[str, TargetRate]:
+        """The target-encoded features, by name."""
+        rates = () if self.target_encoding is None else self.target_encoding.rates
+        return {rate.name: rate for rate in rates}
+
+    @property
+    def _known_features(self) -> tuple[Feature | TargetRate, ...]:
+        return (*self.features, *self.target_rates.values())
+
+    @functools.cached_property
+    def feature_inputs(self) -> dict[str, tuple[str, ...]]:
+        """The columns that each feature needs, by feature. Includes target-encoded features."""
+        return {item.name: item.needs for item in self._known_features}
+
+    @functools.cached_property
+    def feature_availability(self) -> dict[str, str]:
+        """The availability of each feature, by feature. Includes target-encoded features."""
+        return {item.name: item.available_at for item in self._known_features}
+
+    @functools.cached_property
+    def tables(self) -> dict[str, Table]:
+        """All tables and artifacts, with the columns of this data set, by name."""
+        columns = self._columns()
+        return {
+            table.name: replace(table, columns=columns[table.name]) if table.name in columns else table
+            for table in (*TABLES, RAW_TRIPS)
+        }
+
+    def _columns(self) -> dict[str, tuple[Column, ...]]:
+        """Return the columns of the tables that depend on the data set."""
+        trips = (Column("trip_id", "int64", repeats=False), *map(field_column, self.fields))
+        by_name = {declared.name: declared.column for declared in self.features}
+        keys = (trips[0], Column("pickup_at", "datetime64[us]", repeats=False))
+        label = Column(self.label.name, "bool")
+        scored = (*keys, *(by_name[name] for name in self.score_columns))
+        scored = (*scored, Column("probability", "float32", repeats=False))
+        facts = (label, Column("split", "str"), Column("model_version", "str"))
+        return {
+            TRIPS.name: trips,
+            RAW_TRIPS.name: (*trips, Column("unreadable", "bool")),
+            REJECTS.name: (*trips, Column("reason", "str")),
+            FEATURES.name: (*keys, *by_name.values(), label),
+            SCORES.name: (*scored, *facts),
+            PREDICTIONS.name: (*scored, Column("prediction", "bool"), *facts),
+        }
+
+
+def load_dataset(name: str) -> Dataset:
+    """Return the data set that a pickle or a file names. Raises ConfigError for an unknown name."""
+    registry = importlib.import_module("toytip.datasets.registry")  # imports this module
+    dataset: Dataset = registry.get_dataset(name)
+    return dataset
+
+
+def _names_available_at(time: str, items: Iterable[Feature | TargetRate]) -> tuple[str, ...]:
+    available = AVAILABILITY_TIMES[: AVAILABILITY_TIMES.index(time) + 1]
+    return tuple(item.name for item in items if item.available_at in available)
+
+
+def field_column(field: Field) -> Column:
+    """Return the column of `trips` that has the values of a field."""
+    return nullable_int(field.name) if field.kind == "code" else Column(field.name, _DTYPES[field.kind])

@@ -1,0 +1,209 @@
+"""The parts of a data set: fields, rules, features, the label and a segment.
+
+A decorator turns a function of columns into a part. The name of the function is the name of the
+part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from toytip.core.arrays import BoolArray, Int64Array
+from toytip.core.columns import Columns
+from toytip.core.dataset.segments import SegmentWords
+from toytip.core.schema import Column
+from toytip.errors import SchemaError
+
+# The names of two rules that every data set has.
+MISSING_VALUE, OUT_OF_MONTH = "missing_value", "out_of_month"
+AvailabilityTime = Literal["pickup", "dropoff", "payment"]
+AVAILABILITY_TIMES: tuple[str, ...] = ("pickup", "dropoff", "payment")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of the source files."""
+
+    name: str
+    """Name of the column in `trips`."""
+    kind: str
+    """`time`, `code` (a whole number) or `amount`."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the column in the source files."""
+    required: bool = True
+    """Whether every file has the column, with values."""
+    since: int | None = None
+    """Year in which the publisher added the column, if files of earlier years do not have it."""
+    taxis: tuple[str, ...] = ()
+    """Kinds of source files that have the column."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A cleaning rule: `rejects` returns True for the rows to reject."""
+
+    rejects: Callable[[Columns], npt.ArrayLike]
+
+    @property
+    def name(self) -> str:
+        """The name of the rule, which is the reject reason."""
+        return self.rejects.__name__
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        return self.rejects.__doc__ or ""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A declared feature. `compute` returns one value per row of the needed columns.
+
+    A feature has access only to the columns that it declares.
+    """
+
+    column: Column
+    available_at: AvailabilityTime
+    needs: tuple[str, ...]
+    compute: Callable[[Columns], npt.ArrayLike]
+
+    @property
+    def name(self) -> str:
+        """The name of the feature."""
+        return self.column.name
+
+    def values(self, trips: Columns) -> npt.NDArray[Any]:
+        """Return the values of kept trips, with the declared type.
+
+        Raises SchemaError if a whole number is missing or infinite.
+        """
+        array = np.asarray(self.compute({name: trips[name] for name in self.needs}))
+        dtype = np.dtype(self.column.dtype)
+        if dtype.kind in "iu" and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise SchemaError(
+                f"cannot compute feature {self.name}: a value of type {dtype} is missing or infinite"
+            )
+        return array.astype(dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class Label:
+    """The value that a model predicts: whether something is true for a row."""
+
+    needs: tuple[str, ...]
+    compute: Callable[[Columns], npt.ArrayLike]
+    settled: str
+    """Event after which the label is known, in words."""
+
+    @property
+    def name(self) -> str:
+        """The name of the label, which is its column in `features` and `predictions`."""
+        return self.compute.__name__
+
+    def values(self, trips: Columns) -> BoolArray:
+        """Return the label of each row."""
+        return np.asarray(self.compute({name: trips[name] for name in self.needs}), bool)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The rows with separate metrics. A model can be trained on these rows only."""
+
+    needs: tuple[str, ...]
+    contains: Callable[[Columns], npt.ArrayLike]
+    words: SegmentWords
+    """Texts about the segment, for messages and reports."""
+    same_slice: tuple[str, str]
+    """Attribute and value of the evaluation slice that has the same rows."""
+
+    @property
+    def name(self) -> str:
+        """The name of the segment."""
+        return self.contains.__name__
+
+
+@dataclass(frozen=True)
+class Key:
+    """A feature that groups rows by its values: whole numbers from 0 to `size` - 1."""
+
+    column: str
+    """Name of the feature."""
+    size: int
+    """Number of values. A larger value counts as the largest one."""
+
+
+@dataclass(frozen=True)
+class TargetRate:
+    """A target-encoded feature: its name, its availability, and the keys that it depends on."""
+
+    name: str
+    available_at: AvailabilityTime
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TargetEncoding:
+    """Features that are the share of positive labels among earlier rows with the same keys.
+
+    If the data set has a segment, only the rows of the segment count.
+    """
+
+    keys: tuple[Key, ...]
+    """All keys. Earlier rows are counted by their combination."""
+    rates: tuple[TargetRate, ...]
+    """The target-encoded features."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the target-encoded features."""
+        return tuple(rate.name for rate in self.rates)
+
+
+def group_index(rows: Columns, keys: Sequence[Key]) -> Int64Array:
+    """Return the combination of keys of each row, as one number below `group_count(keys)`."""
+    index = np.zeros(len(rows["pickup_at"]), np.int64)
+    for key in keys:
+        index = index * key.size + np.clip(rows[key.column], 0, key.size - 1).astype(np.int64)
+    return index
+
+
+def group_count(keys: Sequence[Key]) -> int:
+    """Return the number of combinations of keys."""
+    return math.prod(key.size for key in keys)
+
+
+def rule(rejects: Callable[[Columns], npt.ArrayLike]) -> Rule:
+    """Declare the decorated function as a cleaning rule."""
+    return Rule(rejects)
+
+
+def feature(
+    *, available: AvailabilityTime, needs: Sequence[str], dtype: str, repeats: bool = True
+) -> Callable[[Callable[[Columns], npt.ArrayLike]], Feature]:
+    """Declare the decorated function as a feature. `repeats`: whether equal values occur often."""
+    return lambda compute: Feature(
+        Column(compute.__name__, dtype, repeats=repeats), available, tuple(needs), compute
+    )
+
+
+def column_feature(available: AvailabilityTime, column: Column) -> Feature:
+    """Declare a column of `trips` as a feature."""
+    return Feature(column, available, (column.name,), lambda trips: trips[column.name])
+
+
+def label(*, needs: Sequence[str], settled: str) -> Callable[[Callable[[Columns], npt.ArrayLike]], Label]:
+    """Declare the decorated function as the label."""
+    return lambda compute: Label(tuple(needs), compute, settled)
+
+
+def segment(
+    *, needs: Sequence[str], words: SegmentWords, same_slice: tuple[str, str]
+) -> Callable[[Callable[[Columns], npt.ArrayLike]], Segment]:
+    """Declare the decorated function as the segment."""
+    return lambda contains: Segment(tuple(needs), contains, words, same_slice)

@@ -1,0 +1,22 @@
+"""The segment of all rows, and the texts about other segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The segment of all rows, which every data set has.
+ALL_ROWS = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentWords:
+    """Texts about a segment."""
+
+    condition: str
+    """The condition of the segment, such as `payment_type 1`."""
+    title: str
+    """The rows of the segment, such as `card trips`."""
+    note: str
+    """A special property of the rows, such as `the only trips with recorded tips`."""
+    explanation: str
+    """Why the metrics of all rows and of the segment differ, in sentences."""

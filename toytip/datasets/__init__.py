@@ -1,0 +1,1 @@
+"""The data sets that are part of toytip. `registry` has the list of all data sets."""

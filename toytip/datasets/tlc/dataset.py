@@ -1,0 +1,46 @@
+"""The declaration of the data set of yellow and green taxis."""
+
+from __future__ import annotations
+
+from toytip.core.dataset.dataset import Dataset
+from toytip.datasets.tlc import docs, examples, features, fields, groups, names, rules, slices, words
+from toytip.datasets.tlc.monitoring import MONITORING
+
+
+def modules_of(*names: str) -> tuple[str, ...]:
+    """Return modules of this package, as names within toytip."""
+    return tuple(f"datasets.tlc.{name}" for name in names)
+
+
+TLC = Dataset(
+    name="tlc",
+    kinds=names.TAXI_NUMBERS,
+    fields=fields.FIELDS,
+    required_columns=rules.REQUIRED_COLUMNS,
+    rules=rules.RULES,
+    features=features.FEATURES,
+    feature_sets={"seed": features.SEED_FEATURES},
+    leaking_columns=("tip_amount", "total_amount"),
+    label=features.high_tip,
+    segment=features.card,
+    score_columns=("PULocationID", "DOLocationID"),
+    target_encoding=groups.ZONE_RATES,
+    baseline=groups.HOUR_AND_ZONE,
+    hash_columns=groups.HASH_COLUMNS,
+    modules={
+        "clean": modules_of("dataset", "fields", "names", "rules"),
+        **dict.fromkeys(
+            ("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features", "groups")
+        ),
+    },
+    monitoring=MONITORING,
+    zone_columns=("PULocationID", "DOLocationID"),
+    listed_slices=("payment_type", "borough", "distance"),
+    slices=slices.SLICES,
+    column_docs=docs.COLUMN_DOCS,
+    value_words=words.VALUE_WORDS,
+    golden_rows=examples.golden_rows,
+    placeholders=examples.placeholders,
+    source_column=fields.source_column,
+    detect_kind=fields.detect_taxi,
+)

@@ -1,0 +1,118 @@
+"""The features, the label and the segment of taxi trips."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from toytip.core.columns import Columns
+from toytip.core.dataset.declarations import (
+    Feature,
+    column_feature,
+    feature,
+    label,
+    segment,
+)
+from toytip.core.schema import Column, nullable_int
+from toytip.core.times import hour, minute, seconds_between, weekday
+from toytip.datasets.tlc.words import CARD_WORDS
+
+HIGH_TIP_RATIO = 0.2
+WORK_HOURS = tuple(range(8, 19))
+CARD_PAYMENT_TYPE = 1
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def pickup_weekday(trips: Columns) -> npt.ArrayLike:
+    """Return the day of the week, 0 for Monday."""
+    return weekday(trips["pickup_at"])
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def pickup_hour(trips: Columns) -> npt.ArrayLike:
+    """Return the hour, 0 to 23."""
+    return hour(trips["pickup_at"])
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def pickup_minute(trips: Columns) -> npt.ArrayLike:
+    """Return the minute, 0 to 59."""
+    return minute(trips["pickup_at"])
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def work_hours(trips: Columns) -> npt.ArrayLike:
+    """Return 1 from Monday to Friday, from 8:00 to 18:59, else 0."""
+    pickup_at = trips["pickup_at"]
+    return (weekday(pickup_at) < 5) & np.isin(hour(pickup_at), WORK_HOURS)
+
+
+@feature(available="dropoff", needs=["pickup_at", "dropoff_at"], dtype="float32")
+def trip_time(trips: Columns) -> npt.ArrayLike:
+    """Return the duration in seconds."""
+    return seconds_between(trips["pickup_at"], trips["dropoff_at"])
+
+
+@feature(
+    available="dropoff", needs=["pickup_at", "dropoff_at", "trip_distance"], dtype="float32", repeats=False
+)
+def trip_speed(trips: Columns) -> npt.ArrayLike:
+    """Return the mean speed in miles per hour."""
+    hours = seconds_between(trips["pickup_at"], trips["dropoff_at"]) / 3600
+    return trips["trip_distance"] / hours
+
+
+def _amount_feature(name: str) -> Feature:
+    return column_feature("dropoff", Column(name, "float32"))
+
+
+FEATURES: tuple[Feature, ...] = (
+    pickup_weekday,
+    pickup_hour,
+    pickup_minute,
+    work_hours,
+    column_feature("pickup", nullable_int("passenger_count")),
+    column_feature("pickup", Column("PULocationID", "int32")),
+    column_feature("pickup", nullable_int("VendorID")),
+    column_feature("pickup", nullable_int("trip_type")),
+    column_feature("dropoff", Column("DOLocationID", "int32")),
+    _amount_feature("trip_distance"),
+    trip_time,
+    trip_speed,
+    column_feature("dropoff", nullable_int("RatecodeID")),
+    _amount_feature("fare_amount"),
+    _amount_feature("extra"),
+    _amount_feature("mta_tax"),
+    _amount_feature("tolls_amount"),
+    _amount_feature("improvement_surcharge"),
+    _amount_feature("congestion_surcharge"),
+    _amount_feature("airport_fee"),
+    _amount_feature("cbd_congestion_fee"),
+    column_feature("payment", nullable_int("payment_type")),
+)
+
+SEED_FEATURES = (
+    "pickup_weekday",
+    "pickup_hour",
+    "pickup_minute",
+    "work_hours",
+    "passenger_count",
+    "trip_distance",
+    "trip_time",
+    "trip_speed",
+    "PULocationID",
+    "DOLocationID",
+    "RatecodeID",
+)
+
+
+@label(needs=["tip_amount", "fare_amount"], settled="the tip is paid")
+def high_tip(trips: Columns) -> npt.ArrayLike:
+    """Return whether the tip exceeds 20 % of the fare."""
+    return trips["tip_amount"] > HIGH_TIP_RATIO * trips["fare_amount"]
+
+
+@segment(needs=["payment_type"], words=CARD_WORDS, same_slice=("payment_type", "1"))
+def card(trips: Columns) -> npt.ArrayLike:
+    """Return whether the trip was paid by card. Cash tips are not recorded."""
+    return np.equal(trips["payment_type"], CARD_PAYMENT_TYPE)
