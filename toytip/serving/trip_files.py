@@ -221,7 +221,9 @@ def _parse_trips(content: str | bytes, name: str) -> Any:
     try:
         return parse_json(content)
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"cannot read trips from {name}: it is not JSON ({error!s:.100})") from None
+        raise SourceError(
+            f"cannot read trips from {name}: it is not JSON ({error!s:.100})", hint=f"{LIST_HINT}."
+        ) from None
 
 
 def _batches_of_list(trips: list[Any], name: str) -> Iterator[TripBatch]:
