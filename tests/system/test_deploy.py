@@ -327,6 +327,8 @@ def test_a_run_uses_the_services_of_compose(machines, project_config, synthetic,
     start_services(machines, project_config, request)
     client = machines["client"]
     configure(client, project_config, "toytip")
+    bucket = client.run(*project_config["services"]["bucket"]["entrypoint"])
+    assert bucket.returncode == 0, bucket.stderr
     start = time.monotonic()
     run = client.run("toytip", "run", "--source", "/data", "--rounds", "5", "--gate", "on", "--json")
     report(request, f"toytip run of 4 x 2,000 trips on the services: {time.monotonic() - start:.1f} s")
