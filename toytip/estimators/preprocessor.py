@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any, Self
 
 import dask
 import dask.dataframe as dd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from toytip.core.splits import Split
+from toytip.core.arrays import BoolArray
+from toytip.core.splits import Split, TimeRange
+from toytip.errors import DataError
+from toytip.estimators.frames import merge_delayed
+from toytip.estimators.user_rows import partition_values, require_columns
 from toytip.stages import preprocess
+
+LABEL = "high_tip"
+_PICKUP, _ZONES = "pickup_at", ("PULocationID", "DOLocationID")
+# Columns that value counts need in addition to the features: they also count trips by hour and
+# zone, and card trips by month and zones.
+_COUNTED_COLUMNS = (_PICKUP, "pickup_hour", *_ZONES, "payment_type")
+# All times that every unit of NumPy's times can represent.
+_ALL_TIME = TimeRange("1700-01-01T00:00:00", "2200-01-01T00:00:00")
+_ALL_ROWS = Split(train=_ALL_TIME, validation=None, test=TimeRange(_ALL_TIME.stop, _ALL_TIME.stop))
 
 
 class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Transforms features to bin indices. Input can be a pandas or Dask frame."""
+    """Transforms features to bin indices. Input can be a pandas or Dask frame.
+
+    The names in `names` are columns of the input. Those in `rate_names` are target encodings of
+    zones. Without a split, all rows are training rows.
+    """
 
     def __init__(
         self,
         names: tuple[str, ...],
-        split: Split,
+        split: Split | None = None,
         segment: str = "all",
         rate_names: tuple[str, ...] = (),
     ) -> None:
@@ -29,25 +48,75 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.split = split
         self.segment = segment
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Compute the bins from the value counts of the training rows.
 
-        Raises ConfigError if there are no training rows.
+        Without `y`, the labels are the column `high_tip`. Raises DataError if the columns or the
+        labels cannot be used, or if all labels of the training rows are equal.
         """
-        args = (self.names, self.split, self.segment)
+        if isinstance(y, str):
+            raise DataError("cannot use the labels: they are the name of a column", hint="Pass the column.")
+        columns = list(dict.fromkeys([*self.names, *_COUNTED_COLUMNS, *([LABEL] if y is None else [])]))
+        _require_features(X, columns)
+        args = (self.names, self.split or _ALL_ROWS, self.segment)
         if isinstance(X, dd.DataFrame):
-            tasks = [dask.delayed(preprocess.count_values)(part, *args) for part in X.to_delayed()]
-            counts = dask.compute(tasks)[0]
+            parts = X[columns].to_delayed()
+            labels = partition_values(y, len(parts), "labels")
+            count = dask.delayed(_count_values, pure=True)
+            tasks = [count(part, label, *args) for part, label in zip(parts, labels, strict=True)]
+            total = merge_delayed(tasks, preprocess.ValueCounts.merge)
         else:
-            counts = [preprocess.count_values(X, *args)]
-        total = reduce(preprocess.ValueCounts.merge, counts, preprocess.ValueCounts.empty(self.names))
-        self.encoding_ = preprocess.fit_encoding(total, self.split, self.segment, self.rate_names)
+            total = _count_values(X[columns], y, *args)
+        if not 0 < total.positives < total.rows:
+            raise DataError(
+                f"cannot fit the bins: {total.positives:,} of {total.rows:,} training rows have a positive label",
+                hint="Fit on rows with both labels.",
+            )
+        self.encoding_ = preprocess.fit_encoding(total, args[1], self.segment, self.rate_names)
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803
-        """Return the bin indices of all rows, as a lazy frame if the input is lazy."""
+        """Return the bin indices of all rows, as a lazy frame if the input is lazy.
+
+        Raises DataError if a column is missing or has no numbers.
+        """
         check_is_fitted(self)
+        binned = [name for name in self.encoding_.feature_names if name not in self.rate_names]
+        columns = list(dict.fromkeys([*binned, _PICKUP, *(_ZONES if self.rate_names else ())]))
+        _require_features(X, columns)
         if isinstance(X, dd.DataFrame):
             meta = preprocess.matrix_table(self.encoding_).empty()
-            return X.map_partitions(preprocess.encode, self.encoding_, meta=meta, enforce_metadata=False)
-        return preprocess.encode(X, self.encoding_)
+            return X[columns].map_partitions(
+                preprocess.encode, self.encoding_, meta=meta, enforce_metadata=False
+            )
+        return preprocess.encode(X[columns], self.encoding_)
+
+
+def _require_features(frame: Any, names: list[str]) -> None:
+    """Raise DataError if one of these columns is missing, or has a type that cannot be used."""
+    require_columns(frame, names)
+    for name in names:
+        dtype = frame.dtypes[name]
+        kinds, expected = (
+            ("M", "a time without a time zone") if name == _PICKUP else ("biuf", "a NumPy number")
+        )
+        if not isinstance(dtype, np.dtype) or dtype.kind not in kinds:
+            raise DataError(f"cannot use column {name!r}: its type is {dtype}, which is not {expected}")
+
+
+def _count_values(
+    part: pd.DataFrame, label: Any, names: tuple[str, ...], split: Split, segment: str
+) -> preprocess.ValueCounts:
+    """Count the values of the training rows of a partition. Without labels, the part has them."""
+    labels = _read_labels(part[LABEL] if label is None else label, len(part))
+    return preprocess.count_values(part.assign(**{LABEL: labels}), names, split, segment)
+
+
+def _read_labels(label: Any, rows: int) -> BoolArray:
+    """Return labels as bool. Raises DataError if there are other labels than two."""
+    values: npt.NDArray[Any] = np.asarray(label)
+    if values.shape != (rows,):
+        raise DataError(f"cannot use the labels: there are {rows} rows, and labels of shape {values.shape}")
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
+        raise DataError("cannot use the labels: a label is not True, False, 1 or 0")
+    return values.astype(bool)

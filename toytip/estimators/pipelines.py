@@ -1,0 +1,36 @@
+"""A scikit-learn pipeline that trains on the features of trips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from toytip.errors import DataError
+from toytip.estimators.exact_xgb import ExactXGBClassifier
+from toytip.estimators.preprocessor import Preprocess
+from toytip.stages.featurize import feature_set as names_of_feature_set
+from toytip.stages.zone_rates import zone_rates_for
+
+
+def make_pipeline(feature_set: str = "payment", **params: Any) -> Pipeline:
+    """Return an unfitted scikit-learn pipeline with the features and the bins of a run.
+
+    `params` are parameters of `ExactXGBClassifier`. Fit the pipeline on a Dask or pandas frame with
+    the columns of the table `features`, and on labels with two values, for example:
+
+        trips = toytip.open_store("toytip-store").features()
+        toytip.make_pipeline("dropoff", max_depth=8).fit(trips, trips["high_tip"])
+
+    The step `preprocess` fits the bins and the target encodings of zones on all rows, and replaces
+    features with bin indices. The step `classifier` trains. Raises ConfigError for an unknown
+    feature set, and DataError for `id_column`, because bin indices have no IDs.
+    """
+    if params.get("id_column") is not None:
+        raise DataError("cannot set id_column: the classifier gets the bin indices of the rows, and no IDs")
+    names, rates = names_of_feature_set(feature_set), zone_rates_for(feature_set)
+    steps = [
+        ("preprocess", Preprocess(names, rate_names=rates)),
+        ("classifier", ExactXGBClassifier(**params)),
+    ]
+    return Pipeline(steps)
