@@ -95,7 +95,7 @@ def test_sampling_and_weights_do_not_depend_on_the_ranks(partitions, encoded, cl
 def test_early_stopping_keeps_the_best_round(encoded, features, split):
     """All rows of the validation month can be on one rank."""
     frame, bin_counts = encoded
-    names = split_names(features, split, "all").reset_index(drop=True)
+    names = split_names(features, split, "all", TLC).reset_index(drop=True)
     train = frame[names == "train"].head(300), bin_counts
     validation = delayed_parts(frame[names == "validation"], 1)
     params, events = {"rounds": 200, "learning_rate": 0.5, "early_stopping_rounds": 5}, []
