@@ -96,7 +96,7 @@ def require_labels_in_months(
     trips of the training days, can then still find that all of them have the same label.
     """
     training = [summary for month, summary in months.items() if split.covers(month, "train")]
-    labels = [_rows_of(summary, label, segment) for summary in training]
+    labels = [_rows_of(summary, "label", segment) for summary in training]
     total = sum(int(rows["trips"].sum()) for rows in labels)
     positives = sum(int(rows["trips"][rows["value"] == 1].sum()) for rows in labels)
     if positives in (0, total):
