@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.synthetic import SyntheticFiles
+from toytip.core.text import join_words
+from toytip.datasets.fhvhv.dataset import FHVHV
 from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.words import KINDS
+from toytip.datasets.words import KINDS, SYNTHETIC_KINDS
 from toytip.errors import ConfigError
 
-DATASETS = (TLC,)
+DATASETS = (TLC, FHVHV)
 REJECT_REASONS = tuple(dict.fromkeys(name for dataset in DATASETS for name in dataset.reject_reasons))
 
 
@@ -82,5 +85,15 @@ def detect_kind(columns: Collection[str]) -> str | None:
 
 def unusable_kind(columns: Collection[str]) -> str | None:
     """Return the kind of published files that toytip cannot use, or None for other files."""
-    kinds = (dataset.layout.unusable_kind(columns) for dataset in DATASETS)
-    return next((kind for kind in kinds if kind is not None), None)
+    return match_dataset(columns).layout.unusable_kind(columns)
+
+
+def synthetic_files(kind: str) -> SyntheticFiles:
+    """Return the synthetic files of a kind. Raises ConfigError if toytip does not generate it."""
+    files = dataset_of(kind).synthetic
+    if files is None or files.kind != kind:
+        raise ConfigError(
+            f"cannot generate files of {kind} taxis: toytip has no synthetic trips of this type",
+            hint=f"Choose {join_words(SYNTHETIC_KINDS, 'or')}.",
+        )
+    return files

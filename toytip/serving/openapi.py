@@ -114,7 +114,8 @@ def _trip(model: TrainedModel) -> Schema:
 def _value(field: Field, *, is_nullable: bool) -> Schema:
     """Return the schema of a value. A number can also be text, as in a CSV file."""
     missing = {"type": "null"}, {"type": "string", "pattern": _missing_pattern()}
-    return {"anyOf": [*_KINDS[field.kind], *(missing if is_nullable else ())]}
+    texts = [{"enum": [text for text, _ in field.texts]}] if field.texts else []
+    return {"anyOf": [*_KINDS[field.kind], *texts, *(missing if is_nullable else ())]}
 
 
 def _missing_pattern() -> str:

@@ -59,7 +59,7 @@ class FileColumns:
     """The columns of a source file, as toytip uses them."""
 
     taxi: str
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
     missing: tuple[str, ...]
     """Optional columns that do not exist in the file, or that contain only nulls."""
     notes: tuple[str, ...] = ()

@@ -272,7 +272,7 @@ def _kind_without_columns(file: SourceFile, names: Sequence[str]) -> str | None:
     source names the former, and the latter are left out if the month has other files.
     """
     if kind := unusable_kind(names):
-        return "fhvhv" if "fhvhv" in file.uri.rpartition("/")[2].lower() else kind
+        return kind
     return None if file.rows else find_taxi(mask_credentials(file.uri), names)
 
 

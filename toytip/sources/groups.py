@@ -62,7 +62,7 @@ def _cause(uri: str, error: ToytipError) -> str:
 
 
 def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
-    """Raise SourceError unless all files are of yellow taxis, or all of green taxis."""
+    """Raise SourceError unless all files are of the same taxi type."""
     kinds = dict.fromkeys(sorted((file.taxi for file in files), key=_kind_order))
     if not files or (len(kinds) == 1 and files[0].taxi in KINDS):
         return
@@ -71,7 +71,7 @@ def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: its files are trip records of "
             f"for-hire vehicles ({join_words(list(kinds))}), for example {mask_credentials(files[0].uri)}",
-            hint="Use yellow or green trip records.",
+            hint=f"Use {join_words(KINDS, 'or')} trip records.",
         )
     examples = {kind: _selection_of(files, kind) for kind in taxis}
     raise SourceError(

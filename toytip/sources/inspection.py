@@ -61,7 +61,7 @@ class SourceReport:
     """The contents of a source."""
 
     taxi: str
-    """`yellow` or `green`."""
+    """`yellow`, `green` or `fhvhv`."""
     rows: int
     """Number of rows in all months."""
     months: tuple[MonthReport, ...]

@@ -34,6 +34,7 @@ from toytip.core.dataset.layout import Layout
 from toytip.core.dataset.monitoring import MonitoringFacts
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.dataset.slices import Slice
+from toytip.core.dataset.synthetic import SyntheticFiles
 from toytip.core.glossary import ColumnDoc
 from toytip.core.schema import Column, Table, nullable_int
 from toytip.core.tables import FEATURES, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TABLES, TRIPS
@@ -92,6 +93,8 @@ class Dataset:
     """Returns rows for golden sets of models, by field, given the time of the first row."""
     placeholders: Callable[[Columns], Mapping[str, Any]]
     """Returns, given the pickup times, values for required fields that a model does not need."""
+    synthetic: SyntheticFiles | None
+    """Synthetic source files, if toytip can generate them."""
     layout: Layout
     """Names of columns in the source files, and how to recognize the kind of a file."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
-from toytip.datasets.tlc import docs, examples, features, fields, groups, names, rules, slices, words
+from toytip.datasets.rides import HOUR_AND_ZONE, ZONE_RATES
+from toytip.datasets.tlc import docs, examples, features, fields, names, rules, slices, words
 from toytip.datasets.tlc.layout import LAYOUT
 from toytip.datasets.tlc.monitoring import MONITORING
+from toytip.datasets.tlc.synthetic import SYNTHETIC
 
 
 def modules_of(*names: str) -> tuple[str, ...]:
-    """Return modules of this package, as names within toytip."""
-    return tuple(f"datasets.tlc.{name}" for name in names)
+    """Return modules of this package and what it shares, as names within toytip."""
+    return ("datasets.rides", *(f"datasets.tlc.{name}" for name in names))
 
 
 TLC = Dataset(
@@ -25,14 +27,12 @@ TLC = Dataset(
     label=features.high_tip,
     segment=features.card,
     score_columns=("PULocationID", "DOLocationID"),
-    target_encoding=groups.ZONE_RATES,
-    baseline=groups.HOUR_AND_ZONE,
-    hash_columns=groups.HASH_COLUMNS,
+    target_encoding=ZONE_RATES,
+    baseline=HOUR_AND_ZONE,
+    hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount"),
     modules={
         "clean": modules_of("dataset", "fields", "layout", "names", "rules"),
-        **dict.fromkeys(
-            ("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features", "groups")
-        ),
+        **dict.fromkeys(("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features")),
     },
     monitoring=MONITORING,
     zone_columns=("PULocationID", "DOLocationID"),
@@ -43,4 +43,5 @@ TLC = Dataset(
     golden_rows=examples.golden_rows,
     placeholders=examples.placeholders,
     layout=LAYOUT,
+    synthetic=SYNTHETIC,
 )

@@ -10,7 +10,8 @@ from toytip.datasets.tlc.fields import TAXIS, match_fields, source_column
 
 # Columns that only files of green taxis have.
 _GREEN_SPELLINGS = {"triptype", "ehailfee"}
-_FOR_HIRE_KINDS = {"hvfhslicensenum": "fhvhv", "dispatchingbasenum": "fhv", "dispatchingbasenumber": "fhv"}
+# Columns that only records of for-hire vehicles without high volume have.
+_FHV_SPELLINGS = {"dispatchingbasenum", "dispatchingbasenumber"}
 _COORDINATE_SPELLINGS = {"startlon", "pickuplongitude"}
 
 
@@ -43,26 +44,24 @@ def detect_taxi(names: Collection[str]) -> str | None:
     return "green" if "pickupdatetime" in spellings and spellings & _GREEN_SPELLINGS else None
 
 
-def detect_for_hire(names: Collection[str]) -> str | None:
-    """Return the kind of a record of for-hire vehicles, or None for other files.
+def detect_fhv(names: Collection[str]) -> str | None:
+    """Return `fhv` for a record of for-hire vehicles without high volume, or None for other files.
 
-    >>> [detect_for_hire([name]) for name in ("hvfhs_license_num", "dispatching_base_num", "extra")]
-    ['fhvhv', 'fhv', None]
+    >>> detect_fhv(["dispatching_base_num"]), detect_fhv(["extra"])
+    ('fhv', None)
     """
-    spellings = set(map(spelling_of, names))
-    return next((kind for spelling, kind in _FOR_HIRE_KINDS.items() if spelling in spellings), None)
+    return "fhv" if _FHV_SPELLINGS & set(map(spelling_of, names)) else None
 
 
 def detect_other_layout(names: Collection[str]) -> tuple[str, str] | None:
     """Return why files with these columns cannot be used, and a hint, or None for trip records.
 
-    >>> detect_other_layout(["hvfhs_license_num", "pickup_datetime", "PULocationID"])[0]
-    'it is a record of for-hire vehicles (fhv or fhvhv)'
+    >>> detect_other_layout(["dispatching_base_num", "pickup_datetime", "PULocationID"])[0]
+    'it is a record of for-hire vehicles (fhv)'
     """
-    spellings = set(map(spelling_of, names))
-    if detect_for_hire(names):
-        return "it is a record of for-hire vehicles (fhv or fhvhv)", "Use yellow or green trip records."
-    if spellings & _COORDINATE_SPELLINGS and "PULocationID" not in match_fields(names):
+    if detect_fhv(names):
+        return "it is a record of for-hire vehicles (fhv)", "Use yellow, green or fhvhv trip records."
+    if _COORDINATE_SPELLINGS & set(map(spelling_of, names)) and "PULocationID" not in match_fields(names):
         return (
             "it has the layout of 2009 and 2010, with coordinates and without zones",
             "Start with 2011: the TLC's Parquet files have zones since 2011.",
@@ -74,7 +73,7 @@ LAYOUT = Layout(
     source_column=source_column,
     kinds_in_columns=taxis_in_names,
     detect_kind=detect_taxi,
-    unusable_kind=detect_for_hire,
+    unusable_kind=detect_fhv,
     other_layout=detect_other_layout,
     # The newest of these columns in a file identifies the version of its schema.
     schema_versions=(
