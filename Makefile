@@ -16,7 +16,7 @@ help:
 	@echo "make test-faults   Kill runs at many points, on a local disk and on S3, and print the figures"
 	@echo "make test-cluster  Test SSH, Slurm, images and network partitions on several hosts (needs root)"
 	@echo "make test-deploy   Test the Docker Compose and Kubernetes files, and the images (needs root)"
-	@echo "make test-volume   Test monitoring at a hundred times the rows, and the server with all trips of a year"
+	@echo "make test-volume   Test monitoring and estimators with many rows, and the server with all trips of a year"
 	@echo "make test-browser  Test the report, the run dashboard and the site in Chromium"
 	@echo "make test-fuzz     Send any files, trips and requests through toytip (FUZZ_EXAMPLES=2000 per law)"
 	@echo "make examples      Execute the notebooks (TOYTIP_EXAMPLE_SOURCE names real months of 2020)"
@@ -100,7 +100,8 @@ test-deploy: $(DEPLOY_STAMP)
 	$(BIN)/python -m pytest -m deploy tests/cluster/test_deploy_files.py tests/system/test_deploy.py $(ARGS)
 
 test-volume: $(DEV_STAMP)
-	$(BIN)/python -m pytest -m volume tests/monitoring/test_comparison.py tests/serving/test_exactness.py $(ARGS)
+	$(BIN)/python -m pytest -m volume tests/monitoring/test_comparison.py tests/serving/test_exactness.py \
+	  tests/training/test_exact_estimators.py $(ARGS)
 
 # All laws of the tests with more and different examples, and Schemathesis against `toytip serve`.
 FUZZ_STAMP := .venv/.fuzz-installed

@@ -20,9 +20,9 @@ import psutil
 
 from benchmarks import first_task_plugin
 
-# Minimum time between two samples: in seconds, and as a multiple of the time that a sample takes.
-# The kernel walks through every page of a process, and sampling must not use more than 1/50 of a
-# core.
+# Minimum time between two samples: in seconds, and as a multiple of the CPU time of a sample. The
+# kernel walks through every page of a process, and sampling must not use more than 1/50 of a core.
+# On a machine with other work, a sample takes longer, but does not need more CPU time.
 SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR = 0.5, 50
 # Commands that start a command in a new network namespace, whose only interface is the loopback
 # interface. The first command needs root, the second needs the right to create user namespaces.
@@ -147,9 +147,9 @@ class _ProcessSampler(threading.Thread):
     def run(self) -> None:
         duration = 0.0
         while not self._stopped.wait(max(SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR * duration)):
-            start = time.perf_counter()
+            start = time.thread_time()
             self._sample()
-            duration = time.perf_counter() - start
+            duration = time.thread_time() - start
 
     def stop(self) -> None:
         self._stopped.set()

@@ -19,6 +19,8 @@ from dask_ml.wrappers import ParallelPostFit
 from xgboost import dask as dxgb
 
 from benchmarks.arguments import positive_int
+from toytip.core.columns import LABEL_COLUMN
+from toytip.core.parameters import BoosterParams
 from toytip.core.splits import plan_split, split_names
 from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ToytipError
@@ -29,7 +31,9 @@ from toytip.stages.clean import clean
 from toytip.stages.conform import conform
 from toytip.stages.featurize import featurize
 from toytip.stages.infer import predict_probabilities
-from toytip.training.boosting import boost, build_matrix, model_bytes, xgboost_params
+from toytip.training.boosting import model_bytes
+from toytip.training.local import train_in_process
+from toytip.training.spec import TrainingSpec
 
 
 def main() -> int:
@@ -95,9 +99,9 @@ def _prepare(spec: str, rounds: int) -> tuple[pd.DataFrame, bytes]:
     matrix = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
     train = pd.concat([split_names(part, split, "all", TLC) for part in parts], ignore_index=True) == "train"
     label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[train].to_numpy()
-    training_matrix = build_matrix([(matrix[train], None)], encoding.bin_counts, threads=2)
-    params = xgboost_params({"max_depth": 6, "eta": 0.1}, encoding.max_bin, float(label.mean()))
-    booster, best = boost(training_matrix, label, None, params, rounds=rounds, threads=2)
+    rows = matrix[train].assign(**{LABEL_COLUMN: label})
+    spec = TrainingSpec(params=BoosterParams(rounds=rounds), bin_counts=encoding.bin_counts)
+    booster, best = train_in_process([rows], None, spec, threads=2)
     return matrix, model_bytes(booster, best.round)
 
 

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 from toytip._version import __version__
 
 __all__ = [
+    "ExactXGBClassifier",
+    "ExactXGBRegressor",
+    "Judged",
     "Model",
     "Monitoring",
     "Run",
@@ -24,6 +27,7 @@ __all__ = [
     "ToytipError",
     "__version__",
     "errors",
+    "judge",
     "monitor",
     "open_store",
     "run",
@@ -31,18 +35,24 @@ __all__ = [
 
 if TYPE_CHECKING:
     from toytip import errors
+    from toytip.api.judge import Judged, judge
     from toytip.api.model import Model
     from toytip.api.monitoring import Monitoring, monitor
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
     from toytip.errors import ToytipError
+    from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
 else:
     _MODULES = {
+        "ExactXGBClassifier": "estimators.exact_xgb",
+        "ExactXGBRegressor": "estimators.exact_xgb",
+        "Judged": "api.judge",
         "Model": "api.model",
         "Monitoring": "api.monitoring",
         "Run": "api.run",
         "Store": "api.store",
         "ToytipError": "errors",
+        "judge": "api.judge",
         "monitor": "api.monitoring",
         "open_store": "api.store",
         "run": "api.run",

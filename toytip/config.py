@@ -9,21 +9,21 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.redact import first_line, mask_credentials
 from toytip.datasets.words import Segment
 from toytip.errors import ConfigError
 from toytip.settings_files import (
+    CONSTRAINTS_PATTERN,
     FILE_ENCODING,
+    RANGE_PATTERN,
     SETTINGS_FILE,
+    VERSION_PATTERN,
     TomlSource,
     check_settings_file,
+    invalid_setting,
     read_params_file,
 )
 
@@ -33,11 +33,6 @@ GateMode = Literal["on", "dry-run", "off"]
 StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
 
-VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
-PATTERN_DESCRIPTIONS = {  # error messages
-    VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
-    RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
-}
 MAX_WORKERS = 512
 COMPUTED_DEFAULT = "computed_default"
 
@@ -199,6 +194,37 @@ class Settings(BaseSettings):
     )
     reg_lambda: float = _setting(BoosterParams.reg_lambda, "L2 penalty on the leaf weights.", ge=0)
     gamma: float = _setting(BoosterParams.gamma, "Minimum loss reduction for a split.", ge=0)
+    reg_alpha: float = _setting(BoosterParams.reg_alpha, "L1 penalty on the leaf weights.", ge=0)
+    subsample: float = _setting(
+        BoosterParams.subsample,
+        "Share of the training trips that each round uses. A hash of the trip ID selects the trips.",
+        gt=0,
+        le=1,
+    )
+    colsample_bytree: float = _setting(
+        BoosterParams.colsample_bytree, "Share of the features that each tree uses.", gt=0, le=1
+    )
+    colsample_bylevel: float = _setting(
+        BoosterParams.colsample_bylevel, "Share of a tree's features that each level uses.", gt=0, le=1
+    )
+    sampling_seed: int = _setting(
+        BoosterParams.sampling_seed, "Random seed of row and column sampling.", ge=0, le=2**31 - 1
+    )
+    scale_pos_weight: float = _setting(
+        BoosterParams.scale_pos_weight, "Factor of the weights of trips with a high tip in training.", gt=0
+    )
+    max_bin: int = _setting(
+        BoosterParams.max_bin,
+        "Maximum number of quantile bins per feature. Features with few values have a bin per value.",
+        ge=2,
+        le=254,
+    )
+    monotone_constraints: str | None = _setting(
+        None,
+        "Features with which the probability may only rise (NAME=1) or fall (NAME=-1), separated by commas.",
+        computed_default="no constraints",
+        pattern=CONSTRAINTS_PATTERN,
+    )
     params: str | None = _setting(
         None, "TOML file with model parameters, for example from `toytip tune`.", computed_default="no file"
     )
@@ -303,7 +329,7 @@ class Settings(BaseSettings):
         try:
             settings = cls(**set_flags)
         except ValidationError as error:
-            raise _invalid_setting(error) from None
+            raise invalid_setting(error) from None
         except ValueError as error:  # a variable that is not JSON
             cause, hint = first_line(error), "Correct the variable in the environment or in .env."
             raise ConfigError(f"cannot read settings: {cause}", hint=hint) from None
@@ -311,7 +337,7 @@ class Settings(BaseSettings):
         try:
             return cls(**{**params, **set_flags}) if params else settings
         except ValidationError as error:
-            raise _invalid_setting(error, f"parameter file {settings.params}") from None
+            raise invalid_setting(error, f"parameter file {settings.params}") from None
 
     def to_masked_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, with credentials in URLs masked."""
@@ -319,16 +345,3 @@ class Settings(BaseSettings):
             name: mask_credentials(value) if isinstance(value, str) else value
             for name, value in self.model_dump().items()
         }
-
-
-def _invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
-    """Return the error of the first invalid setting, which comes from `file` or anywhere else."""
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    pattern = first.get("ctx", {}).get("pattern", "")
-    cause = PATTERN_DESCRIPTIONS.get(pattern, first["msg"][:1].lower() + first["msg"][1:])
-    places = f"the command, in TOYTIP_{str(first['loc'][0]).upper()}, .env or {SETTINGS_FILE}"
-    return ConfigError(
-        f"cannot use setting {name}={first.get('input')!r}: {cause}",
-        hint=f"Change the setting in {file or places}.",
-    )

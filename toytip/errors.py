@@ -44,6 +44,10 @@ class SchemaError(ToytipError):
     """A table whose columns or types differ from its schema."""
 
 
+class DataError(ToytipError, ValueError):
+    """Rows or parameters that an estimator cannot use."""
+
+
 class StoreError(ToytipError):
     """A version that cannot be written, found or read."""
 

@@ -1,4 +1,4 @@
-"""Read the files with settings: `toytip.toml` and parameter files."""
+"""Read `toytip.toml` and parameter files, and describe invalid settings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_settings import TomlConfigSettingsSource
 
-from toytip.core.parameters import BoosterParams
+from toytip.core.parameters import EXACTNESS_LIMITS, BoosterParams
 from toytip.core.redact import first_line, suggest_name
 from toytip.errors import ConfigError
 
@@ -19,6 +20,13 @@ from toytip.errors import ConfigError
 FILE_ENCODING = "utf-8-sig"
 SETTINGS_FILE = "toytip.toml"
 TUNABLE_SETTINGS = tuple(field.name for field in fields(BoosterParams))
+VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
+CONSTRAINTS_PATTERN = r"^\s*\w+\s*=\s*-?1\s*(,\s*\w+\s*=\s*-?1\s*)*$"
+PATTERN_DESCRIPTIONS = {  # error messages
+    VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
+    CONSTRAINTS_PATTERN: "use NAME=1 or NAME=-1, separated by commas",
+    RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
+}
 
 
 class TomlSource(TomlConfigSettingsSource):
@@ -62,9 +70,27 @@ def check_settings_file(setting_names: Collection[str]) -> None:
 def read_params_file(file: str) -> dict[str, Any]:
     """Return the model parameters in a TOML file. Raises ConfigError for any other content."""
     params = read_toml(file, "parameter file ", "Create one with `toytip tune --output FILE`.")
+    if refused := sorted(set(params) & set(EXACTNESS_LIMITS)):
+        raise ConfigError(
+            f"cannot use parameter file {file}: {refused[0]} cannot be set, because {EXACTNESS_LIMITS[refused[0]]}",
+            hint=f"Use only {', '.join(TUNABLE_SETTINGS)}.",
+        )
     if unknown := sorted(set(params) - set(TUNABLE_SETTINGS)):
         raise ConfigError(
             f"cannot use parameter file {file}: unknown parameter {', '.join(unknown)}",
             hint=f"Use only {', '.join(TUNABLE_SETTINGS)}.",
         )
     return params
+
+
+def invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
+    """Return the error of the first invalid setting, which comes from `file` or anywhere else."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    pattern = first.get("ctx", {}).get("pattern", "")
+    cause = PATTERN_DESCRIPTIONS.get(pattern, first["msg"][:1].lower() + first["msg"][1:])
+    places = f"the command, in TOYTIP_{str(first['loc'][0]).upper()}, .env or {SETTINGS_FILE}"
+    return ConfigError(
+        f"cannot use setting {name}={first.get('input')!r}: {cause}",
+        hint=f"Change the setting in {file or places}.",
+    )

@@ -24,6 +24,7 @@ from toytip.core.dataset.synthetic import SyntheticReport
 from toytip.core.jsonable import FLATTEN
 from toytip.core.months import Month
 from toytip.evaluation.gate import GateDecision
+from toytip.evaluation.judgment import Judgment
 from toytip.models.card import CardOfModel, ModelComparison
 from toytip.models.registered_model import ModelList, Rollback
 from toytip.monitoring.aging import BacktestResult
@@ -68,6 +69,7 @@ RESULTS: dict[str, Any] = {
     "model promote": GateDecision,
     "model rollback": Rollback,
     "score": ScoreReport,
+    "judge": Judgment,
     "monitor": MonitoringReport,
     "backtest": BacktestResult,
     "tune": results.TuningSummary,

@@ -94,7 +94,10 @@ def _signature(name: str, member: Any) -> str:
 
 
 def _members_of_class(kind: type) -> Iterator[tuple[str, Any]]:
-    for name, member in vars(kind).items():
+    # A public class can share members with other public classes through a private base class.
+    bases = [base for base in kind.__mro__[1:] if base.__name__.startswith("_") and hasattr(base, "fit")]
+    members = [item for base in (*bases, kind) for item in vars(base).items()]
+    for name, member in members:
         function = getattr(member, "__func__", member)
         if (
             not name.startswith("_")
@@ -109,7 +112,7 @@ def api_section(member: Any) -> str:
     name, text = member.__name__, inspect.getdoc(member) or ""
     if not inspect.isclass(member):
         return "\n\n".join([f"## {name}", _signature(name, member), text])
-    pieces = [f"## {name}", text]
+    pieces = [f"## {name}", *([_signature(name, member)] if hasattr(member, "get_params") else []), text]
     for method_name, method in _members_of_class(member):
         function = getattr(method, "__func__", method)
         signature = [] if _is_value(method) else [_signature(method_name, function)]

@@ -23,7 +23,8 @@ from toytip.datasets.words import KINDS
 
 COMMANDS = dict(commands())
 NAMES = [
-    *("run", "runs", "runs compare", "report", "score", "serve", "monitor", "backtest", "tune", "config"),
+    *("run", "runs", "runs compare", "report", "score", "judge", "serve"),
+    *("monitor", "backtest", "tune", "config"),
     *(f"stage {name}" for name in ("clean", "featurize", "preprocess", "train", "infer")),
     *("stage postprocess", "stage evaluate"),
     *("source download", "source accept", "source check", "source synth"),
@@ -39,6 +40,8 @@ RUN_OPTIONS = {
     *("--scheduler", "--cluster", "--adapt", "--tls-ca-file", "--tls-cert", "--tls-key"),
     *("--train-months", "--validation-month", "--test-months", "--feature-set", "--segment"),
     *("--params", "--rounds", "--max-depth", "--learning-rate", "--early-stopping-rounds", "--gate"),
+    *("--min-child-weight", "--reg-lambda", "--reg-alpha", "--gamma", "--max-bin", "--monotone-constraints"),
+    *("--subsample", "--colsample-bytree", "--colsample-bylevel", "--sampling-seed", "--scale-pos-weight"),
     *("--model", "--explain", "--quiet", "-q", "--verbose", "-v", "--progress", "--json", "--debug"),
 }
 PARAMETERS = [

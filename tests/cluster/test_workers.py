@@ -14,6 +14,7 @@ from distributed.scheduler import WorkerState as SchedulerWorker
 
 from tests.support.clusters import run_dask_cluster
 from toytip import cluster
+from toytip.cluster.host_limits import GroupLimits
 from toytip.cluster.workers import HostResources, WorkerInfo, choose_ranks
 from toytip.config import Settings
 from toytip.engine import source_tasks
@@ -122,19 +123,26 @@ def test_only_workers_that_announce_the_resource_train(tmp_path):
         assert client.scheduler_info()["workers"][rank.address]["resources"] == {"TRAIN": 1}
 
 
+LARGER_MACHINE = "a machine with more memory than 8,590 MB"
+LARGER_CONTAINER = "a larger memory limit of the container or control group, which is 8,590 MB"
+
+
 @pytest.mark.parametrize(
-    ("limits", "host", "advice"),
+    ("limits", "host", "group_limit", "advice"),
     [
-        ({0: 2, 1: 2}, "127.0.0.1", "a larger --memory-limit"),
-        ({0: 4, 1: 4}, "127.0.0.1", "a machine or container with more memory"),
-        ({1: 4}, "127.0.0.1", "a machine or container with more memory"),  # 0 is not restarted yet
-        ({0: 8}, "127.0.0.1", "a machine or container with more memory"),
-        ({0: 0, 1: 0}, "127.0.0.1", "a machine or container with more memory"),
-        ({0: 4, 1: 4}, "192.0.2.1", "a larger --memory-limit"),
+        ({0: 2, 1: 2}, "127.0.0.1", None, "a larger --memory-limit"),
+        ({0: 2, 1: 2}, "127.0.0.1", 8, "a larger --memory-limit"),
+        ({0: 4, 1: 4}, "127.0.0.1", None, LARGER_MACHINE),
+        ({0: 4, 1: 4}, "127.0.0.1", 8, LARGER_CONTAINER),
+        ({0: 4, 1: 4}, "127.0.0.1", 16, LARGER_MACHINE),
+        ({1: 4}, "127.0.0.1", None, LARGER_MACHINE),  # 0 is not restarted yet
+        ({0: 8}, "127.0.0.1", 8, LARGER_CONTAINER),
+        ({0: 0, 1: 0}, "127.0.0.1", None, LARGER_MACHINE),
+        ({0: 4, 1: 4}, "192.0.2.1", 8, "a larger --memory-limit"),
     ],
 )
 def test_the_hint_for_killed_workers_depends_on_the_memory_that_no_worker_has(
-    limits, host, advice, monkeypatch
+    limits, host, group_limit, advice, monkeypatch
 ):
     address = f"tcp://{host}:1"
     lost = SchedulerWorker(
@@ -150,7 +158,9 @@ def test_the_hint_for_killed_workers_depends_on_the_memory_that_no_worker_has(
     )
     workers = {f"tcp://{name}": {"name": name, "memory_limit": limit * GIB} for name, limit in limits.items()}
     monkeypatch.setattr("toytip.cluster.workers._identify_workers", lambda _: workers)
+    group = GroupLimits(None, group_limit and group_limit * GIB)
     monkeypatch.setattr("toytip.cluster.workers.available_memory", lambda: 8 * GIB)
+    monkeypatch.setattr("toytip.cluster.workers.own_limits", lambda: group)
     future = SimpleNamespace(key="x", client=None, done=lambda: True)
     error = distributed.KilledWorker("x", lost, 3)
     monkeypatch.setattr("distributed.as_completed", lambda *_, **__: iter([(future, error)]))

@@ -18,7 +18,8 @@ YEAR = parse_months("2023-01:2023-12")
     [
         ("2023-13", "not a month"),
         ("January", "not a month"),
-        ("2023-01:", "not a month"),
+        ("2023-01:", "cannot read months '2023-01:': '' is not a month"),
+        ("2023-01,2023-1x", "cannot read months '2023-01,2023-1x': '2023-1x' is not a month"),
         ("", "not a month"),
         ("2023-05:2023-02", "ends before it starts"),
         ("2023-01,2023-01", "twice"),
@@ -26,8 +27,9 @@ YEAR = parse_months("2023-01:2023-12")
     ],
 )
 def test_bad_months(text, words):
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=words) as caught:
         parse_months(text)
+    assert ("2023-01:2023-12" in caught.value.hint) is ("not a month" in words)
 
 
 def test_the_default_split():
@@ -47,6 +49,7 @@ def test_two_months_are_split_by_day():
 def test_no_validation():
     assert plan_split(YEAR, validation="none").train.stop == "2023-12-01T00:00:00"
     assert plan_split(YEAR[:1], validation="none").validation is None
+    assert plan_split(YEAR[:2], validation="None") == plan_split(YEAR[:2], validation="none")
 
 
 def test_asked_for():

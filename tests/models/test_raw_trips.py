@@ -127,7 +127,7 @@ RECORDS = THREE.to_dict("records")
             THREE.assign(fare_amount=3 + 4j),
             (
                 "cannot use the trips: column fare_amount has 3 of 3 values that are not a number up to "
-                "1,000,000,000,000, for example '(3+4j)' in row 0"
+                "1,000,000,000,000, for example '(3+4j)' in row 0 (counted from 0)"
             ),
         ),
         (THREE.assign(VendorID=[[1]] * 3), "cannot use the trips: column VendorID is list<"),
@@ -139,7 +139,7 @@ RECORDS = THREE.to_dict("records")
             THREE.assign(lpep_pickup_datetime=THREE["lpep_pickup_datetime"].dt.to_period("D")),
             (
                 "cannot use the trips: column lpep_pickup_datetime has 3 of 3 values that are not a time, "
-                "for example '2023-03-28' in row 0"
+                "for example '2023-03-28' in row 0 (counted from 0)"
             ),
         ),
         (

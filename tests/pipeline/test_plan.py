@@ -109,6 +109,12 @@ def shape_of(memory_limit, training_memory):
             300e6,
             600e6,
             "each needs about 250 MB and has 300 MB, of which 70 % are usable",
+            "Set a larger --memory-limit, or fewer --workers. An idle worker needs about 250 MB.",
+        ),
+        (
+            357.2e6,
+            714e6,
+            "each needs about 250 MB and has 357 MB, of which 70 % are usable",
             "--partition-rows 150",
         ),
         (

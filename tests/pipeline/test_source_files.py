@@ -15,9 +15,9 @@ from toytip.core.tables import REJECTS
 from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import DataCheckError, SourceError
 from toytip.monitoring.month_counts import MonthSummary
-from toytip.pipeline.check_data import require_trips
-from toytip.pipeline.fit_encoding import _require_two_labels
-from toytip.pipeline.read_source import _require_months_of_files
+from toytip.monitoring.required_trips import require_trips, require_two_labels
+from toytip.pipeline.read_source import _rows_out_of_month
+from toytip.sources.discovery import require_months_of_files
 from toytip.sources.source import Source, SourceFile
 from toytip.stages.featurize import featurize
 from toytip.stages.preprocess import ValueCounts, count_values
@@ -119,8 +119,8 @@ def test_days_of_a_single_month_are_counted():
     ("tips", "cause"),
     [
         ([], "there are no training trips"),
-        ([0.0, 0.1], "all 2 training trips have no high tip"),
-        ([9.0, 9.0], "all 2 training trips have a high tip"),
+        ([0.0, 0.1], "high_tip is false for all 2 training trips"),
+        ([9.0, 9.0], "high_tip is true for all 2 training trips"),
         ([0.0, 9.0], None),
     ],
 )
@@ -133,10 +133,10 @@ def test_training_needs_both_labels(tips, cause):
         else ValueCounts.empty(names, TLC)
     )
     if cause is None:
-        _require_two_labels(counts)
+        require_two_labels(counts.rows, counts.positives)
     else:
         with pytest.raises(DataCheckError, match=f"cannot train: {cause}"):
-            _require_two_labels(counts)
+            require_two_labels(counts.rows, counts.positives)
 
 
 @pytest.mark.parametrize(("outside", "is_usable"), [(5, True), (6, False)])
@@ -151,9 +151,10 @@ def test_pickups_of_other_months_are_counted_after_reading(outside, is_usable):
         missing_columns=(),
     )
     source = Source(taxi="yellow", files=(file,))
-    rejects = replace(make_part_record(MONTHS[0]), rejects={"out_of_month": outside})
+    rejects = replace(make_part_record(MONTHS[0]), rejects={"out_of_month": outside, "negative_tip": 9})
+    counts = _rows_out_of_month({REJECTS.name: [rejects]})
     if is_usable:
-        _require_months_of_files(source, {REJECTS.name: [rejects]})
+        require_months_of_files(source, counts)
     else:
         with pytest.raises(SourceError, match=r"for 2023-01: 60\.0 % of the pickups are in other months"):
-            _require_months_of_files(source, {REJECTS.name: [rejects]})
+            require_months_of_files(source, counts)

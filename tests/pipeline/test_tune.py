@@ -23,7 +23,6 @@ from toytip.pipeline.experiments import tune as pipeline_tune
 from toytip.progress.tracker import Progress
 from toytip.store.refs import resolve_version
 from toytip.store.store import store_from_settings
-from toytip.training import tuning
 from toytip.training.tuning import FoldScore, TrialResult
 
 
@@ -132,10 +131,22 @@ def test_the_maximum_number_of_rounds_can_limit_a_trial(
         max_rounds_trials=[trial] if reached else [],
     )
     show_tuning(result, tmp_path / "p.toml")
-    pipeline_tune.write_params_file(result, tmp_path / "p.toml", make_manifest([]), patience)
+    pipeline_tune.write_params_file(
+        result,
+        tmp_path / "p.toml",
+        make_manifest([]),
+        BoosterParams(early_stopping_rounds=patience, scale_pos_weight=2),
+    )
     printed, written = capsys.readouterr().out, (tmp_path / "p.toml").read_text()
     assert ("the maximum of 40 rounds ended the training of the best trial" in printed) is reached
     assert ("the maximum of 40 rounds. More rounds may be better" in written) is reached
+    params = tomllib.loads(written)
+    assert params == {
+        "max_depth": 6,
+        "rounds": params["rounds"],
+        "early_stopping_rounds": patience,
+        "scale_pos_weight": 2,
+    }, "also the parameters that are the same in all trials"
 
 
 @pytest.mark.usefixtures("short_probe")
@@ -188,8 +199,8 @@ def test_the_sample_of_rows_does_not_depend_on_the_partitions():
     features = year(3_000)
     features["trip_id"] = np.arange(len(features)) * 7
     encoding = encoding_of([features])
-    whole = tuning.tuning_rows(features, encoding, 0.3)
-    parts = [tuning.tuning_rows(features[a:b], encoding, 0.3) for a, b in ((0, 700), (700, 3_000))]
+    whole = pipeline_tune.sample_rows(features, encoding, 0.3)
+    parts = [pipeline_tune.sample_rows(features[a:b], encoding, 0.3) for a, b in ((0, 700), (700, 3_000))]
     assert all(
         np.array_equal(w, np.concatenate(p)) for w, p in zip(whole, zip(*parts, strict=True), strict=True)
     )

@@ -1038,20 +1038,6 @@ def test_reports_are_deleted_with_their_version(tmp_path):
     ]
 
 
-def test_the_sampled_log_loss_is_close_to_the_exact_one():
-    from toytip.training.boosting import LOSS_SAMPLE_ROWS, ExactLogistic
-
-    rng = np.random.default_rng(1)
-    label = rng.random(5 * LOSS_SAMPLE_ROWS) < 0.3
-    margin = rng.normal(-0.5, 1.5, len(label)).astype(np.float32)
-    exact = sklearn_metrics.log_loss(label, 1 / (1 + np.exp(-margin.astype(float))))
-    assert ExactLogistic(label).sampled_log_loss(margin) == pytest.approx(exact, abs=0.01)
-    few = ExactLogistic(label[:100]).sampled_log_loss(margin[:100])
-    assert few == pytest.approx(
-        sklearn_metrics.log_loss(label[:100], 1 / (1 + np.exp(-margin[:100].astype(float)))), abs=1e-6
-    )
-
-
 def test_color_placeholders_are_unambiguous():
     assert len({*svg.CSS_NAMES}) == len(svg.CSS_NAMES)
     assert not any(a != b and a in b for a in svg.CSS_NAMES for b in svg.CSS_NAMES)

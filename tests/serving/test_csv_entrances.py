@@ -185,6 +185,10 @@ FAULTS = {
         FRAME.assign(**{t: FRAME[t].dt.strftime("%m/%d/%y %H:%M") for t in TIMES}).to_csv(index=False),
         "column lpep_pickup_datetime has 60 of 60 values that are not a time, for example '01/",
     ),
+    "days before months": (
+        FRAME.assign(**{t: FRAME[t].dt.strftime("%d/%m/%Y %I:%M:%S %p") for t in TIMES}).to_csv(index=False),
+        "column lpep_pickup_datetime has times of 12 hours with the day before the month",
+    ),
     "a web page": ("<!DOCTYPE html>", "it is a web page or an XML document"),
     "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a Git LFS pointer"),
     "an Excel file": (b"PK\x03\x04,,\n", "it is a ZIP archive or an Excel file"),
@@ -206,6 +210,15 @@ def test_a_fault_has_one_cause_in_a_run_and_a_score(name, tmp_path):
             read(path)
         assert "\n" not in str(caught.value)
         assert caught.value.hint
+
+
+def test_a_value_has_the_number_of_its_line_in_a_run_and_a_score(tmp_path):
+    fares = ["1", "2", "ten", *["eleven"] * (ROWS - 3)]
+    path = write(tmp_path, FRAME.assign(fare_amount=fares).to_csv(index=False))
+    for read in ENTRANCES:
+        with pytest.raises(ToytipError, match=r"for example 'ten' in line 4\b"):
+            read(path)
+    assert path.read_text().splitlines()[4 - 1].count("ten") == 1
 
 
 @pytest.mark.parametrize("name", ["green_2023-01.parquet", "trips.jsonl", "trips.csv.gz", "-"])

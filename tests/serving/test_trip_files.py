@@ -12,6 +12,7 @@ from tests.support.models import raw_month, train_model
 from toytip.errors import SchemaError, SourceError
 from toytip.models import scoring
 from toytip.serving import batch, trip_files
+from toytip.serving.request import RequestError, parse_body
 from toytip.sources.csv_files import rows as csv_rows
 
 MODEL = train_model("green")
@@ -86,6 +87,47 @@ def test_commas_between_thousands_are_read(tmp_path):
     assert '"1,0' in grouped.to_csv(index=False)
     assert score(grouped.to_csv(index=False).encode(), tmp_path) == expected
     assert score(european.to_csv(index=False, sep=";").encode(), tmp_path) == expected
+
+
+REQUESTS = {
+    "key trips": json.dumps({"trips": RECORDS}),
+    "key trips, several lines": json.dumps({"trips": RECORDS}, indent=2),
+    "key trips, one trip per line": '{"trips": [\n' + ",\n".join(map(json.dumps, RECORDS)) + "\n]}\n",
+    "key trips, one trip": json.dumps({"trips": RECORDS[0]}),
+    "a trip": json.dumps(RECORDS[0]),
+    "a trip, several lines": json.dumps(RECORDS[0], indent=2),
+    "a list, several lines": json.dumps(RECORDS, indent=2),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_body_of_a_request_is_also_a_file(name, tmp_path):
+    """`toytip score` reads each JSON text that `toytip serve` accepts, as the same trips."""
+    body = parse_body(REQUESTS[name].encode(), max_trips=1_000)
+    trips = body if isinstance(body, list) else [body]
+    expected = score("\n".join(map(json.dumps, trips)).encode(), tmp_path)
+    assert score(REQUESTS[name].encode(), tmp_path) == expected
+    assert len(expected[0]) == len(trips)
+
+
+NO_TRIPS = {
+    "an object per column": FRAME.to_json(date_format="iso"),
+    "a list per column": json.dumps(FRAME[["VendorID", "extra"]].to_dict("list")),
+    "columns in the key trips": json.dumps({"trips": FRAME[["VendorID"]].to_dict("list")}),
+    "text in the key trips": json.dumps({"trips": "none"}),
+    "broken in the middle": json.dumps({"trips": RECORDS}, indent=2)[:-9],
+    "two objects with trips": (json.dumps({"trips": RECORDS}) + "\n") * 2,
+}
+
+
+@pytest.mark.parametrize("name", NO_TRIPS)
+def test_a_body_that_is_refused_is_no_file_of_trips(name, tmp_path):
+    with pytest.raises(RequestError):
+        parse_body(NO_TRIPS[name].encode(), max_trips=1_000)
+    with pytest.raises((SchemaError, SourceError)) as caught:
+        score(NO_TRIPS[name].encode(), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "Write one object per trip" in caught.value.hint or "per column" not in name
 
 
 @pytest.mark.parametrize("content", [TEXT.partition("\n")[0], TEXT.partition("\n")[0] + "\n", "[]"])
@@ -195,7 +237,8 @@ def small_batches(monkeypatch):
 def test_a_parquet_file_names_the_row(tmp_path, small_batches):
     content = in_formats(FRAME.assign(VendorID=[1.0] * 2 + [1.5] * 28), tmp_path)[0]
     with pytest.raises(
-        SchemaError, match=r"VendorID has 8 of 10 values .* for example '1.5' in row 2 of .*trips"
+        SchemaError,
+        match=r"VendorID has 8 of 10 values .* for example '1.5' in row 2 \(counted from 0\) of .*trips",
     ):
         score(content, tmp_path)
 

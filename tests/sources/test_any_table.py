@@ -66,7 +66,7 @@ def check_file(folder, partition_rows):
     except ToytipError:
         return
     try:
-        report = inspect_source(source, lambda _: None)
+        report = inspect_source(source, lambda _: None).report
     except ToytipError as error:
         with pytest.raises(type(error)):
             read_run(source, partition_rows)

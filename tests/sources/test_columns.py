@@ -215,7 +215,7 @@ def test_every_published_era_is_read(name, green_rows, tmp_path):
     assert len(kept) + len(rejects) == 400
     assert len(kept) > 380
     assert all(kept[column].isna().all() for column in names)
-    (report,) = inspect_source(source, lambda _: None).months
+    (report,) = inspect_source(source, lambda _: None).report.months
     assert report.unreadable_values == report.notes == ()
     assert report.rejects == rejects["reason"].value_counts().to_dict()
 
@@ -311,6 +311,15 @@ def replaced(table, **columns):
     return table
 
 
+TIMES = ("tpep_pickup_datetime", "tpep_dropoff_datetime")
+
+
+def as_text(table, pattern):
+    """Return a table with times as text in a pattern."""
+    times = {name: pc.strftime(table[name].cast(pa.timestamp("s")), pattern) for name in TIMES}
+    return replaced(table, **times)
+
+
 LAYOUTS = {
     "2009": (
         lambda t: without_zones(
@@ -326,7 +335,7 @@ LAYOUTS = {
     ),
     "for-hire vehicles": (
         lambda t: renamed(t, tpep_pickup_datetime="pickup_datetime", extra="dispatching_base_num"),
-        "a record of for-hire vehicles (fhv)",
+        "trip records of for-hire vehicles (fhv)",
         "Use yellow, green or fhvhv trip records.",
     ),
     "both taxi types": (
@@ -380,6 +389,19 @@ LAYOUTS = {
         "column tpep_pickup_datetime is struct<time: int64>, not a time",
         "Convert tpep_pickup_datetime to a time",
     ),
+    "days before months": (
+        lambda t: as_text(t, "%d/%m/%Y %I:%M:%S %p"),
+        (
+            "column tpep_pickup_datetime has times of 12 hours with the day before the month and "
+            "column tpep_dropoff_datetime has times of 12 hours with the day before the month"
+        ),
+        "Write tpep_pickup_datetime and tpep_dropoff_datetime as text such as 2023-01-31 20:15:00. In pandas",
+    ),
+    "first days before months": (
+        lambda t: as_text(t.slice(0, 15), "%d/%m/%Y %I:%M:%S %p"),
+        "column tpep_pickup_datetime has times of 12 hours with the day before the month",
+        "Write tpep_pickup_datetime as text such as 2023-01-31 20:15:00. In pandas",
+    ),
     "digits of a date and a time": (
         lambda t: replaced(t, tpep_pickup_datetime=pa.array([20230131201500] * 50)),
         "tpep_pickup_datetime has 50 of 50 values that are not a time, for example '20230131201500'",
@@ -387,10 +409,26 @@ LAYOUTS = {
     ),
     "mostly unreadable times": (
         lambda t: replaced(t, tpep_dropoff_datetime=pa.array(["soon"] * 26 + ["2023-01-01 08:00:00"] * 24)),
-        "column tpep_dropoff_datetime has 26 of 50 values that are not a time, for example 'soon' in row 0",
+        "column tpep_dropoff_datetime has 26 of 50 values that are not a time, for example 'soon' in row 0 (counted from 0)",
         "Convert tpep_dropoff_datetime to a time, for example",
     ),
 }
+
+
+@pytest.mark.parametrize("name", ["yellow_tripdata_2023-01.parquet", "yellow.parquet"])
+@pytest.mark.parametrize("rows", [15, 50])
+def test_the_month_before_the_day_is_read(rows, name, tmp_path):
+    table = raw_table(50).slice(0, rows)
+    pq.write_table(as_text(table, "%m/%d/%Y %I:%M:%S %p"), tmp_path / name)
+    source = open_source(str(tmp_path / name))
+    assert [(str(file.month), file.rows) for file in source.files] == [("2023-01", rows)]
+
+
+def test_a_day_that_comes_late_in_a_file_without_a_month_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("toytip.sources.reader.BATCH_ROWS", 10)
+    pq.write_table(as_text(raw_table(50), "%d/%m/%Y %I:%M:%S %p"), tmp_path / "yellow.parquet")
+    with pytest.raises(SourceError, match="column tpep_pickup_datetime has times of 12 hours"):
+        open_source(str(tmp_path / "yellow.parquet"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -496,7 +534,7 @@ def test_the_check_counts_what_a_run_rejects(tmp_path):
     )
     write_months(tmp_path, {"2023-01": table})
     source = open_source(str(tmp_path))
-    (report,) = inspect_source(source, lambda _: None).months
+    (report,) = inspect_source(source, lambda _: None).report.months
     ((_, rejects),) = trips_of(tmp_path)
     assert report.rejects == rejects["reason"].value_counts().to_dict()
     assert report.rejects == {"unreadable_value": 3, "missing_value": 1, "non_positive_fare": 1}
@@ -514,7 +552,7 @@ def test_the_check_counts_what_a_run_rejects(tmp_path):
 def test_a_missing_column_that_the_tlc_publishes_is_a_warning(tmp_path):
     table = raw_table(50).drop_columns(["improvement_surcharge", "airport_fee"])
     write_months(tmp_path, {"2023-01": table})
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert [warning for warning in report.warnings if "missing" in warning] == [
         f"column {name} is missing, and the TLC publishes it since {year}"
         for name, year in (("improvement_surcharge", 2015), ("airport_fee", 2021))

@@ -71,7 +71,7 @@ def test_an_unreadable_value_rejects_its_row(delimiter, tmp_path):
     trips, rejects = clean(read(source), TLC)
     assert rejects["reason"].tolist() == ["unreadable_value", "missing_value"]
     assert trips["fare_amount"].tolist() == [float(fare) for fare in fares[:-2]]
-    (report,) = inspect_source(source, lambda _: None).months
+    (report,) = inspect_source(source, lambda _: None).report.months
     assert report.rejects == {"unreadable_value": 1, "missing_value": 1}
     assert [(values.column, values.row, values.example) for values in report.unreadable_values] == [
         ("fare_amount", 48, "ten")
@@ -101,8 +101,26 @@ def test_a_file_of_several_months_keeps_rows_with_unreadable_times(tmp_path):
     for name in ("green_2023.parquet", "trips.csv"):
         source = open_source(str(tmp_path / name))
         assert [(str(file.month), file.rows) for file in source.files] == [("2023-01", 51), ("2023-02", 49)]
-        first, second = inspect_source(source, lambda _: None).months
+        first, second = inspect_source(source, lambda _: None).report.months
         assert (first.rejects.get("unreadable_value"), second.rejects.get("unreadable_value")) == (1, None)
+
+
+def test_the_check_names_the_row_or_the_line_in_a_file_of_several_months(tmp_path):
+    """Rows of other months count, as they do for somebody who opens the file."""
+    tables = [raw_table(50, Month(2023, month), "lpep") for month in (1, 2, 1)]
+    table = pa.concat_tables(tables)
+    tolls = ["0"] * 50 + ["0"] * 20 + ["x"] + ["0"] * 40 + ["y"] + ["0"] * 38
+    table = table.set_column(table.column_names.index("tolls_amount"), "tolls_amount", pa.array(tolls))
+    pq.write_table(table, tmp_path / "green_2023.parquet")
+    write_csv(tmp_path / "trips.csv", table)
+    for name, labels in (
+        ("green_2023.parquet", ["row 111 (counted from 0)", "row 70 (counted from 0)"]),
+        ("trips.csv", ["line 113", "line 72"]),
+    ):
+        months = inspect_source(open_source(str(tmp_path / name)), lambda _: None).report.months
+        assert [month.unreadable_values[0].row for month in months] == [111, 70]
+        for month, label in zip(months, labels, strict=True):
+            assert any(warning.endswith(f"in {label}") for warning in month.warnings)
 
 
 def test_the_check_of_a_month_in_several_files_names_the_file(tmp_path):
@@ -111,11 +129,11 @@ def test_the_check_of_a_month_in_several_files_names_the_file(tmp_path):
     pq.write_table(TABLE.slice(0, 20), folder / "part-0.parquet")
     tolls = [*["0"] * 44, "x", *["0"] * 5]
     pq.write_table(changed(tolls_amount=tolls).slice(20), folder / "part-1.parquet")
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert (report.rows, len(report.uris)) == (50, 2)
     assert report.rejects["unreadable_value"] == 1
     (warning,) = [warning for warning in report.warnings if "tolls_amount" in warning]
     assert warning == (
         f"{folder}/part-1.parquet: column tolls_amount has 1 of 30 values that are not a number up to "
-        "1,000,000,000,000, for example 'x' in row 24"
+        "1,000,000,000,000, for example 'x' in row 24 (counted from 0)"
     )

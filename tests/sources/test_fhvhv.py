@@ -142,7 +142,7 @@ def test_csv_has_the_rows_of_parquet(tmp_path):
 def test_the_check_of_a_source_reports_its_months(tmp_path):
     for month in (OLD, OLD.next):
         write_month(tmp_path / "in", month)
-    report = inspect_source(open_source(str(tmp_path / "in")), lambda _: None)
+    report = inspect_source(open_source(str(tmp_path / "in")), lambda _: None).report
     assert report.taxi == "fhvhv"
     assert [month.rejects for month in report.months] == [
         {reason: count for reason, count in invalid_rows(month, 3_000).items() if count}

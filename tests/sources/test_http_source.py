@@ -1,6 +1,7 @@
 """Sources on an HTTP server: with and without ranges, with a signature, and with errors."""
 
 import io
+import threading
 
 import fsspec
 import pyarrow as pa
@@ -14,6 +15,7 @@ from toytip.core.redact import mask_credentials
 from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
+from toytip.io import http_files
 from toytip.serving.trip_files import read_batches
 from toytip.sources.discovery import open_source
 
@@ -148,6 +150,52 @@ def require_cause(url, cause):
         assert ("does not exist" in str(caught.value)) is (cause == "does not exist")
         assert "SECRET" not in f"{caught.value} {caught.value.hint}"
         assert caught.value.hint
+
+
+class Waiting(http_server.Handler):
+    """Accepts each request, and sends at most the first part of an answer."""
+
+    released: threading.Event
+    content = b""
+
+    def respond(self):
+        if self.content:
+            self.send_response(206)
+            self.send_header("Content-Length", "100")
+            self.send_header("Content-Range", "bytes 0-99/100")
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(self.content)
+        if not self.content or self.command == "GET":
+            self.released.wait()
+        self.close_connection = True
+
+
+@pytest.fixture
+def short_limits(monkeypatch):
+    monkeypatch.setattr(http_files, "READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http_files, "NOTICE_AFTER_S", 0.1)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1"], ids=["no answer", "a part of an answer"])
+def test_a_server_that_waits_is_an_error_after_a_limit(content, short_limits, caplog):
+    released = threading.Event()
+    with http_server.serve(Waiting, released=released, content=content) as port:
+        require_cause(f"http://127.0.0.1:{port}/yellow_tripdata_2023-01.parquet", "no answer within 0.5 s")
+        released.set()
+    notices = [
+        record.getMessage() for record in caplog.records if "does not answer yet" in record.msg % record.args
+    ]
+    assert notices == [f"127.0.0.1:{port} does not answer yet (toytip waits at most 1 s)"] * (not content)
+
+
+def test_a_server_that_hangs_up_within_an_answer_is_an_error():
+    released = threading.Event()
+    released.set()
+    with http_server.serve(Waiting, released=released, content=b"PAR1") as port:
+        require_cause(
+            f"http://127.0.0.1:{port}/yellow_tripdata_2023-01.parquet", "the server closed the connection"
+        )
 
 
 def test_signatures_of_a_list_are_masked():

@@ -6,6 +6,8 @@ import pytest
 from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
+from toytip.pipeline.check_data import warn_of_repeated_trips
+from toytip.progress.tracker import Progress
 from toytip.sources.discovery import open_source
 from toytip.sources.inspection import inspect_source
 
@@ -20,7 +22,9 @@ def make(folder, **rows):
 
 def test_a_month_is_compared_with_the_adjacent_months(tmp_path):
     rows_read = []
-    report = inspect_source(open_source(str(make(tmp_path, a=100, b=110, c=20, d=105))), rows_read.append)
+    report = inspect_source(
+        open_source(str(make(tmp_path, a=100, b=110, c=20, d=105))), rows_read.append
+    ).report
     assert (report.taxi, report.rows) == ("yellow", 335)
     assert [file.rows for file in report.months] == [100, 110, 20, 105]
     assert sum(rows_read) == 335
@@ -35,7 +39,7 @@ def test_missing_values_and_trips_of_other_months(tmp_path):
     table = table.set_column(table.column_names.index("passenger_count"), "passenger_count", count)
     mixed = pa.concat_tables([raw_table(60, Month(2023, 2)), raw_table(40)])
     write_months(tmp_path, {"2023-01": table, "2023-02": mixed})
-    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert first.null_shares["passenger_count"] == pytest.approx(0.07)
     assert (first.out_of_month_share, second.out_of_month_share) == (0, 0.4)
     assert "in other months" in second.warnings[0]
@@ -47,7 +51,7 @@ def test_a_month_without_rows_that_a_run_keeps_is_a_warning(tmp_path):
     for month, fares in (("2023-01", [*[-1.0] * 20, *[10.0] * 30]), ("2023-02", [-1.0] * 50)):
         tables[month] = tables[month].set_column(index, "fare_amount", pa.array(fares))
     write_months(tmp_path, tables)
-    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     rejected = [["a run rejects" in warning for warning in month.warnings] for month in (first, second)]
     assert list(map(sum, rejected)) == [0, 1]
 
@@ -60,7 +64,7 @@ def test_a_month_of_rejected_rows_is_a_warning(tmp_path):
     }
     swapped = swapped.rename_columns([exchanged.get(name, name) for name in swapped.column_names])
     write_months(tmp_path, {"2023-01": good, "2023-02": swapped})
-    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert not any("a run rejects" in text for text in first.warnings)
     (warning,) = (text for text in second.warnings if "a run rejects" in text)
     assert warning.endswith("% of the rows as non_positive_duration")
@@ -80,7 +84,7 @@ def test_the_newest_column_gives_the_schema_version(names, schema_version, tmp_p
     for name in names:
         table = table.append_column(name, pa.array([1.0] * 50))
     write_months(tmp_path, {"2023-01": table})
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).report.months
     assert report.schema_version.startswith(schema_version)
     assert report.adjacent_row_ratio is None
 
@@ -96,6 +100,29 @@ def test_from_the_command_line(tmp_path):
 
 
 def test_a_published_year(real_data_dir):
-    report = inspect_source(open_source(str(real_data_dir / "green-2023")), lambda _: None)
+    report = inspect_source(open_source(str(real_data_dir / "green-2023")), lambda _: None).report
     assert sum(file.rows for file in report.months) == report.rows == 787_060
     assert not any(file.warnings for file in report.months)
+
+
+@pytest.mark.parametrize("rows", [500, 60_000])
+def test_a_file_that_was_appended_to_itself_is_a_warning(rows, tmp_path):
+    once, other = raw_table(rows, seed=1), raw_table(rows, Month(2023, 2), seed=2)
+    write_months(tmp_path, {"2023-01": pa.concat_tables([once, once]), "2023-02": other})
+    inspected = inspect_source(open_source(str(tmp_path)), lambda _: None)
+    first, second = inspected.report.months
+    # Trips are equal by chance only if their times and zones are.
+    assert first.repeated_rows == rows + count_repeated(once)
+    assert second.repeated_rows == count_repeated(other)
+    (warning,) = (text for text in first.warnings if "repeat an earlier row" in text)
+    assert warning.startswith(f"{first.repeated_rows:,} of the {2 * rows:,} rows that a run keeps")
+    assert not any("repeat" in text for text in second.warnings)
+    progress = Progress()
+    warn_of_repeated_trips(progress, {month: check.summary for month, check in inspected.checks.items()})
+    assert len(progress.warnings) == (rows > 10_000)
+    assert all("of the trips of 2023-01 repeat an earlier trip" in text for text in progress.warnings)
+
+
+def count_repeated(table):
+    """Return the number of rows that are equal to an earlier row."""
+    return int(table.to_pandas().duplicated().sum())

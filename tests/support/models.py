@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from toytip.config import Settings
+from toytip.core.columns import LABEL_COLUMN
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
+from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import in_split, plan_split
 from toytip.datasets.tlc.dataset import TLC
@@ -24,7 +26,9 @@ from toytip.models.registry import open_registry
 from toytip.monitoring.history import MonitoringHistory
 from toytip.stages import clean, conform, featurize, preprocess
 from toytip.store.lineage import LineageNode
-from toytip.training import boosting
+from toytip.training.boosting import model_bytes
+from toytip.training.local import train_in_process
+from toytip.training.spec import TrainingSpec
 
 NO_REFERENCE = MonitoringHistory(months={}, tallies={})
 MONTHS = parse_months("2023-01:2023-03")
@@ -57,12 +61,11 @@ def train_model(
         TLC.target_rate_set(feature_set),
     )
     rows = features[in_split(features, split, segment, "train", TLC)]
-    parts = [(preprocess.encode(rows, encoding), None)]
-    share = encoding.positives / encoding.rows
-    params = boosting.xgboost_params({"max_depth": 3, "eta": 0.4}, encoding.max_bin, share)
-    matrix = boosting.build_matrix(parts, encoding.bin_counts, 1)
-    booster, _ = boosting.boost(matrix, rows["high_tip"].to_numpy(), None, params, rounds=ROUNDS, threads=1)
-    content = boosting.model_bytes(booster, ROUNDS)
+    part = preprocess.encode(rows, encoding).assign(**{LABEL_COLUMN: rows["high_tip"]})
+    params = BoosterParams(rounds=ROUNDS, max_depth=3, learning_rate=0.4)
+    spec = TrainingSpec(params=params, bin_counts=encoding.bin_counts)
+    booster, _ = train_in_process([part], None, spec)
+    content = model_bytes(booster, ROUNDS)
     return TrainedModel(version=version, booster=content, encoding=encoding, rounds=ROUNDS, taxi=taxi)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
+from toytip.core.columns import LABEL_COLUMN
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
-from toytip.core.parameters import AlertThresholds
+from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
 from toytip.datasets.tlc.dataset import TLC
@@ -23,7 +23,9 @@ from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.plan import plan_monitoring
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile
 from toytip.stages.summarize import summarize_predictions
-from toytip.training import boosting
+from toytip.training.boosting import model_bytes
+from toytip.training.local import train_in_process
+from toytip.training.spec import TrainingSpec
 
 YEAR = parse_months("2021-01:2021-12")
 # A year to monitor after the four months of training and validation.
@@ -64,14 +66,15 @@ def train_model(spec: SyntheticSpec, names: Sequence[str]) -> TrainedModel:
     features = [featurize_month(month, spec)[0] for month in LEARNING_MONTHS]
     counts = [preprocess.count_values(frame, names, split, "all", TLC) for frame in features]
     encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all", TLC)
-    encoded = [(preprocess.encode(frame, encoding), None) for frame in features[:3]]
-    label = np.concatenate([frame["high_tip"].to_numpy() for frame in features[:3]])
-    positive = encoding.positives / encoding.rows
-    params = boosting.xgboost_params({"max_depth": 6, "eta": 0.2}, encoding.max_bin, positive)
-    matrix = boosting.build_matrix(encoded, encoding.bin_counts, 2)
-    booster, _ = boosting.boost(matrix, label, None, params, rounds=40, threads=2)
+    parts = [
+        preprocess.encode(frame, encoding).assign(**{LABEL_COLUMN: frame["high_tip"]})
+        for frame in features[:3]
+    ]
+    params = BoosterParams(rounds=40, learning_rate=0.2)
+    spec = TrainingSpec(params=params, bin_counts=encoding.bin_counts)
+    booster, _ = train_in_process(parts, None, spec, threads=2)
     return TrainedModel(
-        version="v1", booster=boosting.model_bytes(booster, 40), encoding=encoding, rounds=40, threshold=0.45
+        version="v1", booster=model_bytes(booster, 40), encoding=encoding, rounds=40, threshold=0.45
     )
 
 

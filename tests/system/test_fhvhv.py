@@ -46,6 +46,7 @@ def test_a_run_counts_every_row_and_has_no_segment(done):
     page = Path(run["report_path"]).read_text()
     assert "This part failed" not in page
     assert "Uber" in page
+    assert "card trips" not in page
 
 
 @pytest.mark.cluster

@@ -22,3 +22,9 @@ def features(synthetic):
 @pytest.fixture(scope="session")
 def split(synthetic):
     return plan_split(open_source(str(synthetic)).months)
+
+
+@pytest.fixture
+def one_thread(monkeypatch):
+    """Train on one core, because threads wait for each other in each round if cores are shared."""
+    monkeypatch.setattr("toytip.estimators.fit.available_cores", lambda: 1)

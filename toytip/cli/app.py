@@ -24,6 +24,7 @@ class RootGroup(LazyGroup):
         "version": LazyCommand("toytip.cli.versions", "Inspect and manage the versions of a store."),
         "model": LazyCommand("toytip.cli.models", "Inspect, promote and roll back models."),
         "score": LazyCommand("toytip.cli.score", "Score the trips of a file."),
+        "judge": LazyCommand("toytip.cli.judge", "Evaluate predictions of any program."),
         "serve": LazyCommand("toytip.cli.serve", "Serve a model over HTTP."),
         "monitor": LazyCommand("toytip.cli.monitor", "Monitor data drift and model performance."),
         "backtest": LazyCommand("toytip.cli.backtest", "Measure how the AUC of models falls with their age."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from toytip.cli.stdout import tolerant_stdout
+from toytip.cli.render.stdout import tolerant_stdout
 from toytip.core.redact import first_line
 from toytip.errors import ConfigError, StoreError, ToytipError
 

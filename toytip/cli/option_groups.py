@@ -17,27 +17,38 @@ from toytip.cli.options import (
     OUTPUT_PANEL,
     AdaptOption,
     ClusterOption,
+    ColsampleBylevelOption,
+    ColsampleBytreeOption,
     DebugOption,
     EarlyStoppingRoundsOption,
     EndpointUrlOption,
     EnvOption,
     FeatureSetOption,
     FullRefreshOption,
+    GammaOption,
     LearningRateOption,
+    MaxBinOption,
     MaxDepthOption,
     MemoryLimitOption,
+    MinChildWeightOption,
+    MonotoneConstraintsOption,
     MonthsOption,
     ParamsOption,
     PartitionRowsOption,
     ProgressOption,
     QuietOption,
+    RegAlphaOption,
+    RegLambdaOption,
     RoundsOption,
+    SamplingSeedOption,
+    ScalePosWeightOption,
     SchedulerOption,
     SegmentOption,
     SourceEndpointUrlOption,
     SourceOption,
     StartMethodOption,
     StoreOption,
+    SubsampleOption,
     TestMonthsOption,
     ThreadsPerWorkerOption,
     TlsCaFileOption,
@@ -122,16 +133,25 @@ class SizedClusterOptions(WorkerSizeOptions, SchedulerOptions, TlsOptions):
 
 
 class SplitOptions(TypedDict):
-    """Training, validation and test months, features and segment of a model."""
+    """Training, validation and test months, features, segment and bins of a model."""
 
     train_months: TrainMonthsOption
     validation_month: ValidationMonthOption
     test_months: TestMonthsOption
     feature_set: FeatureSetOption
     segment: SegmentOption
+    max_bin: MaxBinOption
 
 
-class BoosterOptions(TypedDict):
+class FixedBoosterOptions(TypedDict):
+    """Parameters of the training that `toytip tune` does not search for."""
+
+    scale_pos_weight: ScalePosWeightOption
+    monotone_constraints: MonotoneConstraintsOption
+    sampling_seed: SamplingSeedOption
+
+
+class BoosterOptions(FixedBoosterOptions):
     """Parameters of the training."""
 
     params: ParamsOption
@@ -139,6 +159,13 @@ class BoosterOptions(TypedDict):
     max_depth: MaxDepthOption
     learning_rate: LearningRateOption
     early_stopping_rounds: EarlyStoppingRoundsOption
+    min_child_weight: MinChildWeightOption
+    reg_lambda: RegLambdaOption
+    reg_alpha: RegAlphaOption
+    gamma: GammaOption
+    subsample: SubsampleOption
+    colsample_bytree: ColsampleBytreeOption
+    colsample_bylevel: ColsampleBylevelOption
 
 
 class ProgressOptions(TypedDict):

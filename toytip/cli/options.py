@@ -25,6 +25,7 @@ SOURCE_PANEL = "Source"
 STORE_PANEL = "Store"
 WORKERS_PANEL = "Workers and cluster"
 TRAINING_PANEL = "Training"
+PARAMETERS_PANEL = "Model parameters"
 OUTPUT_PANEL = "Output"
 
 
@@ -133,6 +134,35 @@ LearningRateOption = Annotated[
 ]
 EarlyStoppingRoundsOption = Annotated[
     int | None, setting_option("early_stopping_rounds", panel=TRAINING_PANEL, metavar="N")
+]
+MinChildWeightOption = Annotated[
+    float | None, setting_option("min_child_weight", panel=PARAMETERS_PANEL, metavar="SUM")
+]
+RegLambdaOption = Annotated[
+    float | None, setting_option("reg_lambda", panel=PARAMETERS_PANEL, metavar="PENALTY")
+]
+RegAlphaOption = Annotated[
+    float | None, setting_option("reg_alpha", panel=PARAMETERS_PANEL, metavar="PENALTY")
+]
+GammaOption = Annotated[float | None, setting_option("gamma", panel=PARAMETERS_PANEL, metavar="LOSS")]
+SubsampleOption = Annotated[
+    float | None, setting_option("subsample", panel=PARAMETERS_PANEL, metavar="SHARE")
+]
+ColsampleBytreeOption = Annotated[
+    float | None, setting_option("colsample_bytree", panel=PARAMETERS_PANEL, metavar="SHARE")
+]
+ColsampleBylevelOption = Annotated[
+    float | None, setting_option("colsample_bylevel", panel=PARAMETERS_PANEL, metavar="SHARE")
+]
+SamplingSeedOption = Annotated[
+    int | None, setting_option("sampling_seed", panel=PARAMETERS_PANEL, metavar="N")
+]
+ScalePosWeightOption = Annotated[
+    float | None, setting_option("scale_pos_weight", panel=PARAMETERS_PANEL, metavar="FACTOR")
+]
+MaxBinOption = Annotated[int | None, setting_option("max_bin", panel=PARAMETERS_PANEL, metavar="N")]
+MonotoneConstraintsOption = Annotated[
+    str | None, setting_option("monotone_constraints", panel=PARAMETERS_PANEL, metavar="LIST")
 ]
 GateOption = Annotated[GateMode | None, setting_option("gate", panel=TRAINING_PANEL, metavar="MODE")]
 

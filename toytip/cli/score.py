@@ -19,7 +19,7 @@ from toytip.cli.options import (
     option,
     output_option,
 )
-from toytip.cli.stdout import stdout_closed
+from toytip.cli.render.stdout import stdout_closed
 from toytip.errors import ConfigError, ToytipError
 
 app = new_app("score")

@@ -150,20 +150,24 @@ def check(
     """Check the files of a source.
 
     Reports the number of rows, the schema version, the missing values and the share of pickups in
-    other months for each month. Also compares the number of rows in each month with the adjacent
-    months. `toytip run` does the same checks of the files before its workers start.
+    other months for each month. Also compares each month with the other months, as the data check
+    of a run does. Exits with an error if `toytip run` with the same settings cannot train on the
+    source.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.source import show_inspection
+    from toytip.pipeline.startup.check_source import check_source
     from toytip.progress.tracker import Progress
     from toytip.sources.discovery import open_source
-    from toytip.sources.inspection import inspect_source
 
     opened = open_source(source, settings.months, settings.endpoint_url)
     progress = Progress.from_settings(settings)
     with progress.show_live(), progress.stage("check", len(opened.months)) as stage:
-        report = inspect_source(opened, stage.advance)
-    print_result(report, show_inspection, as_json=json_)
+        as_run = settings.model_copy(update={"source": source})
+        checked = check_source(as_run, opened, stage.advance)
+    print_result(checked.report, show_inspection, as_json=json_)
+    if checked.error is not None:
+        raise checked.error
 
 
 @app.command(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 from toytip.cli.app import new_app
 from toytip.cli.command import open_features, print_result, resolve_command_settings
 from toytip.cli.option_groups import (
+    FixedBoosterOptions,
     SchedulerOptions,
     SourceOptions,
     SplitOptions,
@@ -39,7 +40,15 @@ class TunerOptions(WorkerOptions):
     memory_limit: MemoryLimitOption
 
 
-class TuneOptions(SourceOptions, StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, SplitOptions):
+class TuneOptions(
+    SourceOptions,
+    StoreOptions,
+    TunerOptions,
+    SchedulerOptions,
+    TlsOptions,
+    SplitOptions,
+    FixedBoosterOptions,
+):
     """Options that apply to all trials. The study searches for the values of other parameters."""
 
     rounds: RoundsOption
@@ -100,6 +109,7 @@ def tune(
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.models import show_tuning
     from toytip.pipeline.experiments import tune as pipeline_tune
+    from toytip.pipeline.plan import booster_params
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
@@ -107,7 +117,7 @@ def tune(
         result = pipeline_tune.tune(
             context, features, trials=trials, folds=folds, max_rows=max_rows, study=study, seed=seed
         )
-    pipeline_tune.write_params_file(result, output, features, settings.early_stopping_rounds)
+    pipeline_tune.write_params_file(result, output, features, booster_params(settings))
     print_result(_summarize(result, output), lambda _: show_tuning(result, output), as_json=json_)
 
 

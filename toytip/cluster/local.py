@@ -137,11 +137,13 @@ def local_shape(settings: Settings) -> ClusterShape:
         memory_limit = (
             parse_bytes(settings.memory_limit) if settings.memory_limit else available_memory() // workers
         )
-    except ValueError as error:
+    except ValueError:
+        memory_limit = -1
+    if memory_limit < 0:
         raise ConfigError(
-            f"cannot use --memory-limit {settings.memory_limit!r}: {error}",
+            f"cannot use --memory-limit {settings.memory_limit!r}: it is not a size",
             hint="Set --memory-limit to a size with a unit, for example 4GB.",
-        ) from None
+        )
     return ClusterShape(
         workers=workers,
         threads=settings.threads_per_worker or max(1, available_cores() // workers),

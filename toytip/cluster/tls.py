@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toytip.config import Settings
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError
 
 TLS_FILES = ("tls_ca_file", "tls_cert", "tls_key")
@@ -80,6 +81,11 @@ def dask_security(settings: Settings) -> Any:
 def check_scheme(address: str, settings: Settings) -> None:
     """Raise ConfigError if the address and the settings do not agree on TLS."""
     config = dask_security(settings).get_tls_config_for_role("client")
+    if address.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"cannot connect to {mask_credentials(address)}: it is not the address of a scheduler",
+            hint="Write the address as tcp://HOST:PORT, not as the address of the dashboard.",
+        )
     if address.startswith("tls://") and not (config["ca_file"] and config["cert"]):
         raise ConfigError(
             f"cannot connect to {address}: it needs certificates",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from toytip.cluster.host_limits import available_cores, available_memory
+from toytip.cluster.host_limits import available_cores, available_memory, own_limits
 
 # If any worker announces this resource (`--resources TRAIN=1`), only such workers train.
 TRAINING_RESOURCE = "TRAIN"
@@ -108,17 +108,23 @@ def cluster_shape(client: Any) -> ClusterShape:
     )
 
 
-def has_spare_memory(client: Any, lost: Any) -> bool:
-    """Return whether this machine has memory that no limit of a worker uses.
+def describe_missing_memory(client: Any, lost: Any) -> str:
+    """Return where a cluster can get more memory after a worker was killed, as text for a hint.
 
-    `lost` is the scheduler's state of a worker that was killed, and is perhaps not restarted yet.
-    Always true for workers on other hosts, whose memory is unknown.
+    If this machine has memory that no limit of a worker uses, this is a larger limit of workers.
+    Otherwise, it is a larger limit of the control group, for example of a container, or a larger
+    machine. `lost` is the scheduler's state of the killed worker, which is perhaps not restarted
+    yet. The memory of other hosts is unknown.
     """
-    if lost.host != LOOPBACK:
-        return True
     limits = {lost.name: lost.memory_limit or 0}
-    limits |= {info["name"]: info["memory_limit"] or 0 for info in _identify_workers(client).values()}
-    return leave_spare_memory(list(limits.values()), available_memory())
+    if lost.host == LOOPBACK:
+        limits |= {info["name"]: info["memory_limit"] or 0 for info in _identify_workers(client).values()}
+    available, group_limit = available_memory(), own_limits().memory
+    if lost.host != LOOPBACK or leave_spare_memory(list(limits.values()), available):
+        return "a larger --memory-limit"
+    if group_limit == available:
+        return f"a larger memory limit of the container or control group, which is {available / 1e6:,.0f} MB"
+    return f"a machine with more memory than {available / 1e6:,.0f} MB"
 
 
 def leave_spare_memory(limits: Sequence[int], available: int) -> bool:

@@ -8,6 +8,8 @@ from typing import NamedTuple, Self
 
 from toytip.errors import ConfigError
 
+MONTHS_HINT = "Write a month as 2023-01, a range as 2023-01:2023-12, and a list as 2023-01,2023-03."
+
 
 class Month(NamedTuple):
     """A calendar month. Months sort by time."""
@@ -59,7 +61,7 @@ def parse_months(text: str) -> tuple[Month, ...]:
     months: list[Month] = []
     for piece in text.split(","):
         first, colon, last = piece.partition(":")
-        (month, _), (_, end) = _parse_span(first), _parse_span(last if colon else first)
+        (month, _), (_, end) = _parse_span(first, text), _parse_span(last if colon else first, text)
         if month > end:
             raise ConfigError(
                 f"cannot read months {piece.strip()!r}: the range ends before it starts",
@@ -73,8 +75,12 @@ def parse_months(text: str) -> tuple[Month, ...]:
     return tuple(sorted(months))
 
 
-def _parse_span(text: str) -> tuple[Month, Month]:
-    """Return the first and the last month of a year or of a month."""
-    if year := re.fullmatch(r"\d{4}", text.strip()):
+def _parse_span(part: str, text: str) -> tuple[Month, Month]:
+    """Return the first and the last month of a year or of a month. `text` has all months."""
+    if year := re.fullmatch(r"\d{4}", part.strip()):
         return Month(int(year[0]), 1), Month(int(year[0]), 12)
-    return Month.parse(text), Month.parse(text)
+    try:
+        return Month.parse(part), Month.parse(part)
+    except ConfigError as error:
+        failure = str(error) if part == text else f"cannot read months {text!r}: {part!r} is not a month"
+        raise ConfigError(failure, hint=MONTHS_HINT) from None

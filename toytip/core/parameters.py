@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from toytip.core.redact import suggest_name
+from toytip.errors import ConfigError
+
+# Parameters of XGBoost that toytip refuses, and the reason.
+EXACTNESS_LIMITS = {
+    "booster": "toytip trains trees with fixed bins only, not linear models and not DART, which drops "
+    "random trees",
+    "colsample_bynode": "XGBoost draws the features of a node in the order in which it visits the nodes",
+    "grow_policy": "toytip trains trees level by level",
+    "max_cat_to_onehot": "features are numbers, and categories have no order of their own",
+    "max_leaves": "toytip trains trees level by level",
+    "num_parallel_tree": "toytip adds one tree per round",
+    "objective": "toytip rounds the gradients of the logistic loss and of the squared error only",
+    "sampling_method": "toytip samples rows by a hash of their IDs, and not by their gradients",
+    "tree_method": "only the method hist adds up gradients over fixed bins",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +41,42 @@ class BoosterParams:
     """L2 penalty on the leaf weights."""
     gamma: float = 0.0
     """Minimum loss reduction for a split."""
+    reg_alpha: float = 0.0
+    """L1 penalty on the leaf weights."""
+    subsample: float = 1.0
+    """Share of the training rows that each round uses. A hash of the ID of a row selects the
+    rows."""
+    colsample_bytree: float = 1.0
+    """Share of the features that each tree uses."""
+    colsample_bylevel: float = 1.0
+    """Share of the features of a tree that each of its levels uses."""
+    sampling_seed: int = 0
+    """Random seed of the sampling of rows and features."""
+    scale_pos_weight: float = 1.0
+    """Factor of the weights of positive rows in training."""
+    max_bin: int = 250
+    """Maximum number of quantile bins of a feature."""
+    monotone_constraints: str | None = None
+    """Features whose effect on the prediction must not decrease (1) or not increase (-1), as
+    NAME=1,NAME=-1."""
+
+    def constraints_of(self, features: Sequence[str]) -> tuple[int, ...]:
+        """Return the monotone constraint of each feature: 1, -1, or 0 without a constraint."""
+        constraints = self._constraints()
+        return tuple(constraints.get(name, 0) for name in features)
+
+    def require_known_constraints(self, features: Sequence[str]) -> None:
+        """Raise ConfigError if a monotone constraint names none of these features."""
+        if unknown := [name for name in self._constraints() if name not in features]:
+            raise ConfigError(
+                f"cannot use monotone constraints: the model has no feature {unknown[0]}",
+                hint=suggest_name(unknown[0], features, f"Use only {', '.join(features)}."),
+            )
+
+    def _constraints(self) -> dict[str, int]:
+        """Return the monotone constraints by feature."""
+        items = (item.rpartition("=") for item in (self.monotone_constraints or "").split(",") if item)
+        return {name.strip(): int(direction) for name, _, direction in items}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,8 +107,8 @@ def plan_split(
     Raises ConfigError if selected months are missing or overlap, or if no month is left for
     training.
     """
-    has_validation = validation != "none"
-    if len(months) < 3 and train is None and validation in (None, "none") and test is None:
+    has_validation = validation is None or validation.lower() != "none"
+    if len(months) < 3 and train is None and (validation is None or not has_validation) and test is None:
         return _split_by_day(months, has_validation=has_validation)
     test_months = parse_months(test) if test else (months[-1],)
     validation_months: tuple[Month, ...] = ()

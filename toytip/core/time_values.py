@@ -231,6 +231,27 @@ def _parse_epochs(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
     return read_epochs(numbers, np.isnan(numbers)).array
 
 
+def count_date_orders(column: pa.ChunkedArray, month: int | None = None) -> tuple[int, int]:
+    """Return how many times such as 01/31/2023 08:15:00 PM have the day first, and the month first.
+
+    A number above 12 is a day. If `month` is the month of most times, its number is a month. Other
+    times can have both orders, and do not count.
+    """
+    if not is_text(column.type):
+        return 0, 0
+    text = pc.utf8_trim_whitespace(to_text(column))
+    text = text.filter(pc.fill_null(pc.match_substring_regex(text, AMERICAN_TIME_PATTERN), False))
+    numbers = pc.extract_regex(text, r"^(?P<first>\d+)/(?P<second>\d+)/")
+    first, second = (
+        pc.struct_field(numbers, name).cast(pa.int64()).to_numpy() for name in ("first", "second")
+    )
+    day_first, month_first = (first > 12) & (second <= 12), (second > 12) & (first <= 12)
+    if month is not None:
+        day_first |= (second == month) & (first != month)
+        month_first |= (first == month) & (second != month)
+    return int(np.count_nonzero(day_first)), int(np.count_nonzero(month_first))
+
+
 def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
     """Return the times if a zone or an epoch number does not mean what `read_times` assumes.
 

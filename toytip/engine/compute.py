@@ -154,8 +154,8 @@ def wait_for(
                 completed.add(new_future)
             stage.advance(rows(result), month=stage.month_of_task(future.key), rejects=rejects(result))
     except distributed.KilledWorker as error:
-        has_spare_memory = cluster.has_spare_memory(futures[0].client, error.last_worker)
-        raise _killed_workers_error(error, names.get(error.task, stage.name), has_spare_memory) from None
+        missing = cluster.describe_missing_memory(futures[0].client, error.last_worker)
+        raise _killed_workers_error(error, names.get(error.task, stage.name), missing) from None
     except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
             f"cannot complete {stage.name}: the connection to the cluster was lost ({error})",
@@ -168,10 +168,9 @@ def wait_for(
     return [results[future.key] for future in futures]
 
 
-def _killed_workers_error(error: distributed.KilledWorker, name: str, has_spare_memory: bool) -> ClusterError:
-    more_memory = "a larger --memory-limit" if has_spare_memory else "a machine or container with more memory"
+def _killed_workers_error(error: distributed.KilledWorker, name: str, missing_memory: str) -> ClusterError:
     return ClusterError(
         f"cannot process {name}: the task killed {error.allowed_failures + 1} workers, "
         "most likely because it needed too much memory",
-        hint=f"Set a smaller --partition-rows, fewer --workers, or {more_memory}.",
+        hint=f"Set a smaller --partition-rows, fewer --workers, or {missing_memory}.",
     )

@@ -18,8 +18,9 @@ from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io import aws_profile
 from toytip.io.base import FileIO, uri_scheme
-from toytip.io.connection import http_file_fault, locate_bucket
+from toytip.io.connection import locate_bucket
 from toytip.io.endpoint import resolve_server
+from toytip.io.http_files import client_options, http_file_fault, is_http, notice_of_silence
 from toytip.io.local import LocalFileIO
 from toytip.io.s3 import S3FileIO
 from toytip.io.s3_clients import arrow_s3_filesystem, s3_filesystem
@@ -87,7 +88,7 @@ def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
             stream = arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://"))
         return CountingFile(stream, name, explain)
     fs, path = open_filesystem(uri, storage_options)
-    with as_source_error(f"cannot read {name}"), translate_boto_errors():
+    with as_source_error(f"cannot read {name}"), translate_boto_errors(), notice_of_silence(uri):
         return CountingFile(fs.open(path, "rb"), name)
 
 
@@ -120,7 +121,8 @@ def _as_source_error_of_arrow(name: str, explain: Callable[[], None] | None) -> 
 def file_info(uri: str, storage_options: StorageOptions) -> Mapping[str, Any]:
     """Return the size and the version of a file. Raises SourceError as `open_file` does."""
     fs, path = open_filesystem(uri, storage_options)
-    with as_source_error(f"cannot read {mask_credentials(uri)}"), translate_boto_errors():
+    name = mask_credentials(uri)
+    with as_source_error(f"cannot read {name}"), translate_boto_errors(), notice_of_silence(uri):
         try:
             return dict(fs.info(path))
         except OSError as error:
@@ -138,7 +140,7 @@ def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str
     if scheme == "s3":
         return s3_filesystem(storage_options), uri.removeprefix("s3://")
     try:
-        fs, path = fsspec.core.url_to_fs(uri)
+        fs, path = fsspec.core.url_to_fs(uri, **(client_options() if is_http(uri) else {}))
     except ImportError:
         package = FILESYSTEM_PACKAGES.get(scheme)
         raise SourceError(
@@ -245,7 +247,10 @@ def as_source_error(failure: str) -> Iterator[None]:
             raise SourceError(f"{failure}: {fault.cause}", hint=fault.hint) from None
         raise
     except Exception as error:
-        # The clients of Google Cloud Storage and Azure have errors that are not OSErrors.
-        if not type(error).__module__.startswith(("azure.", "gcsfs.", "google.")):
+        # The clients of HTTP servers and of other clouds have errors that are not OSErrors.
+        client = type(error).__module__
+        if client.startswith("aiohttp.") and (fault := http_file_fault(error)):
+            raise SourceError(f"{failure}: {fault.cause}", hint=fault.hint) from None
+        if not client.startswith(("azure.", "gcsfs.", "google.")):
             raise
         raise SourceError(f"{failure}: {first_line(error)}", hint=CLOUD_HINT) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.client
-import os
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from toytip.core.access import StorageOptions
-from toytip.core.redact import first_line, mask_credentials
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.io import aws_profile
 from toytip.io.aws_profile import Environment
@@ -155,34 +154,6 @@ def _answer_cause(error: Exception) -> str | None:
     if isinstance(error, http.client.IncompleteRead):
         return "the answer of the server is incomplete"
     return "the answer of the server is not HTTP" if isinstance(error, http.client.HTTPException) else None
-
-
-def http_file_fault(error: OSError) -> Fault | None:
-    """Return why an HTTP server did not send a file that fsspec reports as missing, else None."""
-    import aiohttp
-
-    cause = error.__cause__
-    if not isinstance(error, FileNotFoundError) or not isinstance(cause, aiohttp.ClientError | TimeoutError):
-        return None
-    if CERTIFICATE_ERROR.search(str(cause)):
-        return certificate_fault(str(cause))
-    if isinstance(cause, aiohttp.ClientResponseError):
-        is_missing = cause.status in (404, 410)
-        return None if is_missing else Fault(f"the server answers {cause.status}", FILE_HINT)
-    return Fault(_aiohttp_cause(cause), RUNNING_HINT)
-
-
-def _aiohttp_cause(error: Exception) -> str:
-    import aiohttp
-
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host name does not resolve"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection"
-    number = getattr(error, "errno", None)
-    return os.strerror(number).lower() if number else first_line(error)
 
 
 def locate_bucket(server: StorageOptions, bucket: str) -> StorageOptions:

@@ -95,7 +95,7 @@ def score_trips(
     model: TrainedModel,
     raw: pa.Table,
     shap_top: int = 0,
-    label: conform.RowLabel = conform.ROW_LABEL,
+    label: conform.RowLabel = conform.label_row,
     *,
     refuse_most: bool = True,
 ) -> ScoredTrips:

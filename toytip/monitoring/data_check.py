@@ -71,6 +71,11 @@ class MonthCheck:
         """Whether the month must not be used for training."""
         return self.verdict == "hold" and self.accepted is None
 
+    def describe_findings(self) -> str:
+        """Return the most important finding, and the number of the other findings."""
+        message, more = self.findings[0].message, len(self.findings) - 1
+        return f"{message.removesuffix('.')} (and {more} more)." if more else message
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataCheck:

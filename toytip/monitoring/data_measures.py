@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -217,17 +217,27 @@ def _weekday_trips(months: Sequence[Month], counts: FeatureCounts) -> Float64Arr
     return np.asarray(trips / np.maximum(trips.sum(axis=1, keepdims=True), 1e-9) * totals)
 
 
+def repeated_share(month: MonthSummary) -> float:
+    """Return an estimate of the share of the trips of a month that repeat an earlier trip."""
+    rows = month.histograms
+    hashes = replace(month, histograms=rows[rows["feature"] == "trip_hash"])
+    counts = count_features([hashes]).get("trip_hash")
+    return 0.0 if counts is None else float(_repeated_share(counts)[1][0])
+
+
 def _repeated_share(counts: FeatureCounts) -> tuple[Float64Array, Float64Array]:
     """Return the excess of repeated trips, and the share of repeated trips of each month.
 
     Without repeated trips, the variance of the number of trips per hash bucket equals the mean.
-    Each repeated trip increases the variance by twice as much as the mean.
+    Each repeated trip increases the variance by twice as much as the mean. If all trips of a
+    month are in the segment, or none is, only these trips count.
     """
-    dispersion, cells = np.zeros(len(counts.missing)), 0
+    dispersion, freedom = np.zeros(len(counts.missing)), np.zeros(len(counts.missing))
     for trips in (counts.other, counts.segment):
         mean = np.maximum(trips.mean(axis=1, keepdims=True), 1e-9)
         dispersion += ((trips - mean) ** 2 / mean).sum(axis=1)
-        cells += trips.shape[1]
-    repeated = np.maximum(dispersion / max(cells - 2, 1) - 1, 0.0) / 2
-    error = month_distances.NOISE_DEVIATIONS * np.sqrt(2 / max(cells, 1)) / 2
+        freedom += np.where(trips.any(axis=1), trips.shape[1] - 1, 0)
+    freedom = np.maximum(freedom, 1)
+    repeated = np.maximum(dispersion / freedom - 1, 0.0) / 2
+    error = month_distances.NOISE_DEVIATIONS * np.sqrt(2 / freedom.min()) / 2
     return np.maximum(repeated[:, None] - repeated[None, :] - error, 0.0), repeated

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pandas as pd
-
 from toytip.config import Settings
-from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.months import Month
 from toytip.core.partitions import input_files
 from toytip.core.splits import Split
@@ -16,12 +13,18 @@ from toytip.core.tables import FEATURES
 from toytip.datasets.registry import dataset_of
 from toytip.errors import ConfigError, DataCheckError, StoreError
 from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
+from toytip.monitoring.data_measures import repeated_share
 from toytip.monitoring.month_counts import MonthSummary
+from toytip.monitoring.required_trips import require_trips
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.history import summarize_months
+from toytip.progress.tracker import Progress
 from toytip.store.acceptances import Acceptance, accept_month, accepted_months, combine_checksums
 from toytip.store.manifest import Manifest
 from toytip.store.store import store_from_settings
+
+# The estimate of the share of repeated trips can be wrong by a few percent.
+MAX_REPEATED_SHARE = 0.2
 
 
 def check_data(
@@ -52,32 +55,22 @@ def check_data(
         stage.advance(steps=len(months), note=_note(check))
     for month in check.months:
         _report(context, month)
+    warn_of_repeated_trips(context.progress, months)
     return check
 
 
-def require_trips(months: Mapping[Month, MonthSummary], split: Split, segment: str) -> None:
-    """Raise DataCheckError if no trip of the training, validation or test period was kept."""
-    for name, period in split.time_ranges().items():
-        trips = sum(_count_trips(month, months[month], split, name, segment) for month in months)
-        if not trips:
-            days = f"{period.start[:10]} until {period.stop[:10]}"
-            words = "" if segment == ALL_ROWS else f"{segment} "
-            raise DataCheckError(
-                f"cannot train: the {name} period ({days}) has no {words}trips after cleaning",
-                hint="Check the source with `toytip source check`, or select other months with "
-                "--train-months, --validation-month and --test-months.",
-            )
+def warn_of_repeated_trips(progress: Progress, months: Mapping[Month, MonthSummary]) -> None:
+    """Warn about months in which many trips repeat another trip.
 
-
-def _count_trips(month: Month, summary: MonthSummary, split: Split, name: str, segment: str) -> int:
-    """Return the number of kept trips of a month that are in a split and in a segment."""
-    period = split.within(month).get(name)
-    if period is None:
-        return 0
-    rows = summary.histograms
-    rows = rows[(rows["feature"] == "pickup_day") & (rows["in_segment"] | (segment == ALL_ROWS))]
-    days = pd.to_datetime(month.start) + pd.to_timedelta(rows["value"] - 1, unit="D")
-    return int(rows["trips"][(days >= period.start) & (days < period.stop)].sum())
+    The data check compares months with each other. If all have this fault, it finds no difference.
+    """
+    shares = {month: repeated_share(summary) for month, summary in months.items()}
+    repeated = {month: share for month, share in shares.items() if share > MAX_REPEATED_SHARE}
+    if repeated:
+        progress.warn(
+            f"about {100 * max(repeated.values()):.0f} % of the trips of {', '.join(map(str, repeated))} repeat an "
+            "earlier trip (count the repeated rows with `toytip source check`)"
+        )
 
 
 def source_checksums(features: Manifest) -> dict[str, str]:
@@ -124,21 +117,15 @@ def _note(check: DataCheck) -> str:
 def _report(context: RunContext, month: MonthCheck) -> None:
     """Print the findings of a month that does not pass."""
     if month.is_held:
-        context.progress.warn(f"data check holds {month.month}: {describe_findings(month)}")
+        context.progress.warn(f"data check holds {month.month}: {month.describe_findings()}")
     elif month.findings:
         accepted = f" (accepted: {month.accepted})" if month.accepted else ""
-        context.progress.info(f"data check of {month.month}{accepted}: {describe_findings(month)}")
+        context.progress.info(f"data check of {month.month}{accepted}: {month.describe_findings()}")
 
 
 def describe_held(month: MonthCheck) -> str:
     """Return the reason why a month is held."""
-    return f"the data check holds {month.month}: {describe_findings(month)}"
-
-
-def describe_findings(month: MonthCheck) -> str:
-    """Return the most important finding of a month, and the number of the other findings."""
-    message, more = month.findings[0].message, len(month.findings) - 1
-    return f"{message.removesuffix('.')} (and {more} more)." if more else message
+    return f"the data check holds {month.month}: {month.describe_findings()}"
 
 
 def split_without_held(split: Split, check: DataCheck) -> Split:
@@ -176,6 +163,6 @@ def require_usable(check: DataCheck) -> None:
     for month in check.months:
         if month.is_held:
             raise DataCheckError(
-                f"cannot score {month.month}: the data check holds it: {describe_findings(month)}",
+                f"cannot score {month.month}: the data check holds it: {month.describe_findings()}",
                 hint=f"Correct the file, or run `toytip source accept {month.month} --reason TEXT`.",
             )

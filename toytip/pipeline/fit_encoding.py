@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
@@ -15,8 +15,8 @@ from toytip.core.splits import Split
 from toytip.core.tables import ENCODINGS, FEATURES
 from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
-from toytip.errors import DataCheckError
 from toytip.evaluation import metrics
+from toytip.monitoring.required_trips import require_two_labels
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
 from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
@@ -25,6 +25,8 @@ from toytip.stages.preprocess import ValueCounts, fit_encoding
 from toytip.store.artifacts import encoding_to_bytes, load_encoding
 from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.manifest import Manifest
+
+ENCODING_SETTINGS = ("feature_set", "segment", "max_bin")
 
 
 def split_features(settings: Settings, features: Manifest) -> Split:
@@ -45,7 +47,7 @@ def fit_feature_encoding(
         shares = "60 % training, 20 % validation" if split.validation else "80 % training"
         context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
     files = [file for file in features.files if split.covers(file.key.month, "train")]
-    config = {"feature_set": settings.feature_set, "segment": settings.segment}
+    config = _config_of(settings)
     inputs = [*(file.checksum for file in files), split.fitted_ranges()]
     input_fingerprint = fingerprint("preprocess", inputs, config)
     existing = _find_encoding(context, files, split, input_fingerprint) if reuse else None
@@ -57,7 +59,7 @@ def fit_feature_encoding(
     frame = graph.read_version(context.store, dataset.feature_table(*names), features.version, files)
     counts = count_training_values(context, frame, files, names, split, dataset)
     rate_names = dataset.target_rate_set(settings.feature_set)
-    encoding = fit_encoding(counts, split, settings.segment, dataset, rate_names)
+    encoding = fit_encoding(counts, split, settings.segment, dataset, rate_names, settings.max_bin)
     content, name = encoding_to_bytes(encoding), ENCODINGS.artifact_files[0]
     manifest = context.add_table(
         ENCODINGS,
@@ -77,7 +79,7 @@ def _find_encoding(
 ) -> Manifest | None:
     """Return the newest encoding with a fingerprint. `files` are the features to learn from."""
     inputs = contents_by_month(files)
-    settings = _settings_of(context.settings.feature_set, context.settings.segment, split)
+    settings = _recipe_settings(_config_of(context.settings), split)
 
     def recipe_of(manifest: Manifest) -> Recipe:
         config, earlier = manifest.config, Split.from_json(manifest.config["split"])
@@ -85,20 +87,25 @@ def _find_encoding(
         return stored_recipe(
             manifest,
             contents_by_month(features.files) if features else inputs,
-            settings=_settings_of(config["feature_set"], config["segment"], earlier),
+            settings=_recipe_settings(config, earlier),
         )
 
     recipe = new_recipe(ENCODINGS, inputs, settings=settings)
     return find_reusable(context, "preprocess", ENCODINGS, input_fingerprint, recipe, recipe_of)
 
 
-def _settings_of(names: str, segment: str, split: Split) -> dict[str, str]:
-    """Return the settings that change an encoding, as text."""
+def _config_of(settings: Settings) -> dict[str, Any]:
+    """Return the settings that change an encoding, other than the months."""
+    return {name: getattr(settings, name) for name in ENCODING_SETTINGS}
+
+
+def _recipe_settings(config: Mapping[str, Any], split: Split) -> dict[str, str]:
+    """Return the settings that change an encoding, as text. `config` can have other keys too."""
     ranges = {
         f"{name} range": f"{span.start[:10]} until {span.stop[:10]}"
         for name, span in split.fitted_ranges().items()
     }
-    return {"feature_set": names, "segment": segment, **ranges}
+    return {**{name: str(config.get(name)) for name in ENCODING_SETTINGS}, **ranges}
 
 
 def count_training_values(
@@ -119,19 +126,8 @@ def count_training_values(
         results = compute.compute_partitions(context.client, lazy, stage, months=months)
     counts = [result.value_counts for result in results if result.value_counts is not None]
     total = reduce(ValueCounts.merge, counts, ValueCounts.empty(names, dataset))
-    _require_two_labels(total)
+    require_two_labels(dataset.label.name, total.rows, total.positives)
     return total
-
-
-def _require_two_labels(counts: ValueCounts) -> None:
-    if not counts.rows:
-        cause, hint = "there are no training trips", "Check the source with `toytip source check`."
-    elif counts.positives in (0, counts.rows):
-        tips = "no high tip" if not counts.positives else "a high tip"
-        cause, hint = f"all {counts.rows:,} training trips have {tips}", "Add months or trips to the source."
-    else:
-        return
-    raise DataCheckError(f"cannot train: {cause}", hint=hint)
 
 
 def _single_feature_aucs(counts: ValueCounts) -> dict[str, float | None]:

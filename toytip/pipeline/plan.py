@@ -60,17 +60,18 @@ class RunPlan:
                 f"cannot use segment {settings.segment}: trips of {source.taxi} taxis do not have this segment",
                 hint=f"Choose {join_words(dataset.segments, 'or')}.",
             )
+        rate_names = dataset.target_rate_set(settings.feature_set)
+        features = (*dataset.feature_set(settings.feature_set), *rate_names)
+        params = booster_params(settings)
+        params.require_known_constraints(features)
         return cls(
             dataset=dataset,
             source=source,
             split=split_months(settings, source.months),
             partitions=source.partitions(settings.partition_rows),
             partition_rows=settings.partition_rows,
-            features=(
-                *dataset.feature_set(settings.feature_set),
-                *dataset.target_rate_set(settings.feature_set),
-            ),
-            params=booster_params(settings),
+            features=features,
+            params=params,
         )
 
     @property
@@ -177,8 +178,7 @@ def require_enough_memory(plan: RunPlan, shape: ClusterShape, progress: Progress
         raise PlanError(
             f"cannot run with these workers: each needs about {_megabytes(needed.worker)} MB and has "
             f"{_megabytes(shape.memory_limit)} {usable}",
-            hint=f"Try --partition-rows {plan.partition_rows // 4 or 1}, fewer --workers, "
-            "fewer --threads-per-worker, or a larger --memory-limit.",
+            hint=_memory_hint(plan, shape),
         )
     if needed.training > USABLE_MEMORY_SHARE * shape.training_memory:
         raise PlanError(
@@ -186,6 +186,18 @@ def require_enough_memory(plan: RunPlan, shape: ClusterShape, progress: Progress
             f"and the workers of a host have {_megabytes(shape.training_memory)} {usable}",
             hint="Try fewer --train-months, a larger --memory-limit, or workers on more hosts.",
         )
+
+
+def _memory_hint(plan: RunPlan, shape: ClusterShape) -> str:
+    if shape.memory_limit * USABLE_MEMORY_SHARE < IDLE_WORKER_BYTES:
+        return (
+            f"Set a larger --memory-limit, or fewer --workers. An idle worker needs about "
+            f"{_megabytes(IDLE_WORKER_BYTES)} MB."
+        )
+    return (
+        f"Try --partition-rows {plan.partition_rows // 4 or 1}, fewer --workers, fewer --threads-per-worker, "
+        "or a larger --memory-limit."
+    )
 
 
 def _megabytes(size: float) -> str:

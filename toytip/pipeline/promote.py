@@ -66,13 +66,13 @@ def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
         return ChampionMatch(registered=registered)
     with registry.open_files(registered) as folder:
         champion = load_package(folder)
-    reason = _incomparable_reason(champion, model)
+    reason = incomparable_reason(champion, model)
     return ChampionMatch(
         registered=registered, model=None if reason else champion, incomparable_reason=reason
     )
 
 
-def _incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
+def incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
     """Return why a champion cannot be compared with a model, or "" if it can."""
     if removed := sorted(
         set(champion.encoding.feature_names) - set(champion.encoding.dataset.feature_availability)

@@ -18,7 +18,7 @@ from toytip.core.tables import FEATURE_HISTOGRAMS, FEATURES, REJECTS, TRIPS
 from toytip.core.text import plural
 from toytip.datasets.registry import dataset_of
 from toytip.engine import graph, source_tasks
-from toytip.errors import SourceError, StoreError
+from toytip.monitoring.required_trips import CleanedRows, require_accepted_rows
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import chain_of, code_digest, plan_file_of_partition, plan_next_file
 from toytip.pipeline.incremental import (
@@ -31,9 +31,7 @@ from toytip.pipeline.incremental import (
     stored_recipe,
 )
 from toytip.pipeline.plan import RunPlan
-from toytip.sources.column_check import SCORE_WITHOUT_TIPS
-from toytip.sources.discovery import RENAME_TO_MONTH
-from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE
+from toytip.sources.discovery import require_months_of_files
 from toytip.sources.reader import count_nulls
 from toytip.sources.source import Source
 from toytip.store.catalog import checksums_by_file
@@ -95,7 +93,7 @@ def _build_from_source(
     )
     files = build_data_files(context, job).files
     check_row_balance(source.rows, files)
-    _require_months_of_files(source, files)
+    require_months_of_files(source, _rows_out_of_month(files))
     _report_rejected_months(context, source.taxi, tables[0], files)
     parents = _source_references(source, checksums)
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
@@ -107,23 +105,11 @@ def _build_from_source(
     }
 
 
-def _require_months_of_files(source: Source, files: FilesByTable) -> None:
-    """Raise SourceError if most pickups of a month are in other months.
-
-    Discovery finds most of these months from statistics or from a sample. This check finds the
-    others, before a model learns from them.
-    """
+def _rows_out_of_month(files: FilesByTable) -> Counter[Month]:
     outside = Counter[Month]()
     for file in files[REJECTS.name]:
         outside[file.key.month] += file.rejects.get(OUT_OF_MONTH, 0)
-    for month, month_files in source.by_month.items():
-        rows = sum(file.rows for file in month_files)
-        if outside[month] > (1 - MIN_NAMED_MONTH_SHARE) * rows:
-            raise SourceError(
-                f"cannot use {mask_credentials(month_files[0].uri)} for {month}: "
-                f"{100 * outside[month] / rows:.1f} % of the pickups are in other months",
-                hint=RENAME_TO_MONTH,
-            )
+    return outside
 
 
 def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, files: FilesByTable) -> None:
@@ -131,24 +117,23 @@ def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, fil
 
     Raises StoreError if no month has trips in the table of accepted trips.
     """
-    rows = Counter({file.key.month: 0 for file in files[accepted.name]})
+    accepted_rows, rejects = Counter[Month](), dict[Month, Counter[str]]()
     for file in files[accepted.name]:
-        rows[file.key.month] += file.rows
-    months = [month for month, count in rows.items() if not count]
-    if not months:
-        return
-    rejects = [file for file in files[REJECTS.name] if file.key.month in months]
-    reasons, missing = Counter[str](), _missing_column(context, taxi, rejects)
-    for file in rejects:
-        reasons.update(file.rejects)
-    counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-    problem = f"the cleaning rules rejected all trips of {', '.join(map(str, months))} ({counts}"
-    problem += f", most often because {missing} is null)" if missing else ")"
-    leaks_label = missing in dataset_of(taxi).leaking_columns
-    fix = SCORE_WITHOUT_TIPS if leaks_label else "Check the source with `toytip source check`."
-    if len(months) == len(rows):
-        raise StoreError(f"cannot publish {accepted.name}: {problem}", hint=fix)
-    context.progress.warn(f"{problem}. {fix.removesuffix('.')}")
+        accepted_rows[file.key.month] += file.rows
+    for file in files[REJECTS.name]:
+        rejects.setdefault(file.key.month, Counter()).update(file.rejects)
+
+    def find_missing(months: Sequence[Month]) -> str | None:
+        return _missing_column(
+            context, taxi, [file for file in files[REJECTS.name] if file.key.month in months]
+        )
+
+    months = {
+        month: CleanedRows(accepted=accepted_rows[month], rejects=counts) for month, counts in rejects.items()
+    }
+    leaking = dataset_of(taxi).leaking_columns
+    if warning := require_accepted_rows(accepted.name, months, leaking, find_missing):
+        context.progress.warn(warning)
 
 
 def _missing_column(context: RunContext, taxi: str, rejects: Sequence[DataFile]) -> str | None:

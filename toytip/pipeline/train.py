@@ -12,6 +12,7 @@ from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.tables import ENCODINGS, FEATURES, MODELS
 from toytip.engine import compute, graph
+from toytip.estimators.parallel import fit_in_parallel
 from toytip.evaluation.tally import tally_of
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
@@ -21,8 +22,8 @@ from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, digest
-from toytip.training.parallel import fit_in_parallel
 from toytip.training.rank import RoundEvent, TrainingResult
+from toytip.training.spec import TrainingSpec
 
 # Parameters that change the number of rounds, but not the time of a round.
 ROUND_PARAMS = ("rounds", "early_stopping_rounds")
@@ -143,8 +144,16 @@ def fit_model(
         split: [file for file in files if encoding.split.covers(file.key.month, split)]
         for split in encoding.split.time_ranges()
     }
+    params.require_known_constraints(tuple(encoding.dataset.feature_availability))
+    spec = TrainingSpec(
+        params=params,
+        bin_counts=encoding.bin_counts,
+        constraints=params.constraints_of(encoding.feature_names),
+    )
     matrices = {
-        split: graph.split_label(graph.encode_split(load_frame(split_files), encoding, split))
+        split: graph.split_label(
+            graph.encode_split(load_frame(split_files), encoding, split, with_row_ids=params.subsample < 1)
+        )
         for split, split_files in files_by_split.items()
     }
     training = files_by_split["train"]
@@ -159,8 +168,7 @@ def fit_model(
         result = fit_in_parallel(
             matrices["train"],
             matrices.get("validation"),
-            params,
-            bin_counts=encoding.bin_counts,
+            spec,
             rows=[file.rows for file in training],
             checkpoints=checkpoints,
             on_round=record_round,

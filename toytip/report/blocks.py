@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class TableCell:
-    """A table cell: text, bar length (0 to 1), tint level (0 to 5) and tone (`good` or `bad`)."""
+    """A table cell: text, bar length (0 to 1), tint level (0 to 5) and tone (`good` or `bad`).
+
+    In the first column, `link` is the relative address of a page about the row.
+    """
 
     text: str
     bar: float | None = None
     level: int = 0
     tone: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

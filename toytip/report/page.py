@@ -67,7 +67,7 @@ def key_figures_or_empty(compute: Callable[[], list[KeyFigure]]) -> list[KeyFigu
 
 
 def _run_key_figures(facts: Facts) -> list[KeyFigure]:
-    return [*_row_figures(facts), *_metric_figures(facts), *_time_figures(facts)]
+    return [*_row_figures(facts), *metric_figures(facts), *_time_figures(facts)]
 
 
 def _row_figures(facts: Facts) -> Iterator[KeyFigure]:
@@ -78,7 +78,8 @@ def _row_figures(facts: Facts) -> Iterator[KeyFigure]:
         yield "trips kept", formatting.format_count(accepted), detail
 
 
-def _metric_figures(facts: Facts) -> Iterator[KeyFigure]:
+def metric_figures(facts: Facts) -> Iterator[KeyFigure]:
+    """Yield the key figures of the reported split."""
     segment = facts.segment or ALL_ROWS
     evaluation = facts.evaluation_of(segment)
     if evaluation is None:

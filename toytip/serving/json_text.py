@@ -1,10 +1,16 @@
-"""Parse JSON strictly: each key of an object occurs once."""
+"""Parse JSON strictly, with one value per key, and find the trips in it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from typing import Any
+
+from toytip.datasets.registry import match_dataset
+
+TRIPS_KEY = "trips"
+VALUES_PER_COLUMN = "an object or a list per column"
+WRITE_TRIPS = "pandas writes such a list with to_json(orient='records', date_format='iso')"
 
 
 def parse_json(content: str | bytes, parse_constant: Callable[[str], Any] | None = None) -> Any:
@@ -14,6 +20,25 @@ def parse_json(content: str | bytes, parse_constant: Callable[[str], Any] | None
     Raises ValueError or RecursionError if the text is not JSON, or if an object has a key twice.
     """
     return json.loads(content, parse_constant=parse_constant, object_pairs_hook=_object_of)
+
+
+def unwrap_trips(value: Any) -> Any:
+    """Return the value of the key `trips` of an object without other keys, or else the value.
+
+    >>> unwrap_trips({"trips": [{"VendorID": 2}]})
+    [{'VendorID': 2}]
+    """
+    return value[TRIPS_KEY] if isinstance(value, dict) and set(value) == {TRIPS_KEY} else value
+
+
+def has_columns(value: dict[str, Any]) -> bool:
+    """Return whether an object has the values of each column in an object or a list, as in pandas.
+
+    >>> has_columns({"VendorID": {"0": 2, "1": 1}}), has_columns({"VendorID": 2})
+    (True, False)
+    """
+    names = match_dataset(value).field_names.match(value).values()
+    return bool(names) and all(isinstance(value[name], dict | list) for name in names)
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,12 +13,18 @@ from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
-from toytip.datasets.registry import detect_kind, match_dataset
+from toytip.datasets.registry import detect_kind
 from toytip.datasets.words import KINDS
 from toytip.models import trip_columns
 from toytip.models.selection import select_model
 from toytip.models.trip_columns import NamedTrips
-from toytip.serving.json_text import parse_json
+from toytip.serving.json_text import (
+    VALUES_PER_COLUMN,
+    WRITE_TRIPS,
+    has_columns,
+    parse_json,
+    unwrap_trips,
+)
 from toytip.serving.values import InvalidValuesError, read_values
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -68,17 +74,15 @@ def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
         raise RequestError(
             422, f"cannot read the request: the body is not JSON ({error!s:.100}). {EXPECTED_BODY}"
         ) from None
-    if isinstance(body, dict) and set(body) == {"trips"}:
-        body = body["trips"]
+    body = unwrap_trips(body)
     if body == [] or not isinstance(body, dict | list):
         raise RequestError(
             422, f"cannot read the request: the body is not a trip or a list of trips. {EXPECTED_BODY}"
         )
-    if isinstance(body, dict) and _has_columns(body):
+    if isinstance(body, dict) and has_columns(body):
         raise RequestError(
             422,
-            f"cannot read the request: the body has an object or a list per column. {EXPECTED_BODY} "
-            "(pandas writes such a list with to_json(orient='records', date_format='iso'))",
+            f"cannot read the request: the body has {VALUES_PER_COLUMN}. {EXPECTED_BODY} ({WRITE_TRIPS})",
         )
     if len(body) > max_trips and isinstance(body, list):
         raise RequestError(413, f"cannot read the request: {len(body)} trips exceed the limit of {max_trips}")
@@ -100,12 +104,6 @@ def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any
             "(send one request per taxi type)",
         )
     return select_model(models, [name for names in combinations for name in names])
-
-
-def _has_columns(body: dict[str, Any]) -> bool:
-    """Return whether a body has the values of each column in an object or a list, as in pandas."""
-    names = match_dataset(body).field_names.match(body).values()
-    return bool(names) and all(isinstance(body[name], dict | list) for name in names)
 
 
 def _reject_constant(text: str) -> Any:

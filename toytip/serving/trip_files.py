@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -19,16 +21,24 @@ from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import trip_columns
 from toytip.models.raw_trips import trips_to_table
-from toytip.serving.json_text import parse_json
-from toytip.sources.csv_files.rows import CSV_HINT, FIRST_ROW_LINE, header_columns, read_csv
+from toytip.serving.json_text import (
+    TRIPS_KEY,
+    VALUES_PER_COLUMN,
+    WRITE_TRIPS,
+    has_columns,
+    parse_json,
+    unwrap_trips,
+)
+from toytip.sources.csv_files.rows import CSV_HINT, header_columns, read_csv
 from toytip.sources.formats import GZIP_MAGIC, PARQUET_MAGIC, UTF16_MARKS, find_other_format
 from toytip.sources.reader import open_parquet
-from toytip.stages.conform import RowLabel
+from toytip.stages.conform import RowLabel, label_line, label_row
 
 SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16
 BUFFER_BYTES = 2**20
 UTF8_MARK = b"\xef\xbb\xbf"
+LIST_HINT = "Write one object per trip, as JSON Lines or as a list"
 FORMAT_HINT = "Use Parquet, CSV with a header, or JSON Lines."
 
 
@@ -92,9 +102,9 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
     elif head.startswith(PARQUET_MAGIC):
         yield from _read_parquet(stream, name)
     elif text_head.startswith(b"{"):
-        yield from _read_json_lines(stream, name)
+        yield from _read_json_objects(stream, name)
     elif text_head.startswith(b"["):
-        yield from _read_json_list(stream, name)
+        yield from _batches_of_list(_parse_trips(stream.read(), name), name)
     elif head.startswith(UTF16_MARKS) and _is_utf16_json(head):
         raise SourceError(f"cannot read trips from {name}: it is JSON in UTF-16", hint="Save it in UTF-8.")
     elif other := find_other_format(head):
@@ -117,7 +127,7 @@ def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBat
     seekable = stream if stream.seekable() else io.BytesIO(stream.read())
     first_row = 0
     for batch in open_parquet(pa.PythonFile(seekable, "r")).iter_batches(SCORING_BATCH_ROWS):
-        label = partial(_label_row, name=name, first_row=first_row)
+        label = partial(_label_in_file, label_row=label_row, name=name, first_row=first_row)
         yield TripBatch.of(pa.Table.from_batches([batch]), label)
         first_row += batch.num_rows
 
@@ -125,31 +135,73 @@ def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBat
 def _read_csv(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
     try:
         for layout, rows in read_csv(stream):
-            label = partial(_label_line, name=name, first_line=FIRST_ROW_LINE + layout.offset_row)
+            label = partial(_label_in_file, label_row=label_line, name=name, first_row=layout.offset_row)
             yield TripBatch.of(rows, label)
     except ValueError as error:
         raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=CSV_HINT) from None
 
 
-def _label_line(row: int, *, name: str, first_line: int) -> str:
-    return f"line {first_line + row} of {name}"
+def _label_in_file(row: int, *, label_row: RowLabel, name: str, first_row: int) -> str:
+    return f"{label_row(first_row + row)} of {name}"
 
 
-def _label_row(row: int, *, name: str, first_row: int) -> str:
-    return f"row {first_row + row} of {name}"
+def _read_json_objects(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+    """Yield the trips of JSON Lines, or of one JSON object as in a request of `toytip serve`.
+
+    This object is a trip in several lines, or has the key `trips`. toytip reads it completely into
+    memory.
+    """
+    with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
+        lines = ((number, line) for number, line in enumerate(text, 1) if line.strip())
+        first = next(lines)
+        value = _parse_line(first[1])
+        if value is None:
+            yield from _batches_of_list(_parse_object(first[1] + text.read(), name), name)
+            return
+        second = next(lines, None)
+        if second is None and (unwrap_trips(value) is not value or has_columns(value)):
+            yield from _batches_of_list(_parse_object(first[1], name), name)
+        else:
+            yield from _read_json_lines(chain(filter(None, [first, second]), lines), name)
 
 
-def _read_json_lines(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+def _parse_line(line: str) -> dict[str, Any] | None:
+    """Return the object of a line, or None if the line ends within a value.
+
+    Returns an empty object for any other fault, which the line has if it is read as a trip.
+    """
+    try:
+        value = parse_json(line)
+    except json.JSONDecodeError as error:
+        return None if error.pos >= len(line.rstrip()) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _parse_object(content: str, name: str) -> list[Any]:
+    """Return the trips of a JSON object. Raises SourceError."""
+    value = unwrap_trips(_parse_trips(content, name))
+    if isinstance(value, dict) and has_columns(value):
+        raise SourceError(
+            f"cannot read trips from {name}: it has {VALUES_PER_COLUMN}", hint=f"{LIST_HINT} ({WRITE_TRIPS})."
+        )
+    if not isinstance(value, dict | list):
+        raise SourceError(
+            f"cannot read trips from {name}: the key {TRIPS_KEY} has no list", hint=f"{LIST_HINT}."
+        )
+    return [value] if isinstance(value, dict) else value
+
+
+def _read_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[TripBatch]:
     trips: list[dict[str, Any]] = []
     labels: list[str] = []
-    with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
-        for number, line in enumerate(text, 1):
-            if line.strip():
-                labels.append(f"line {number} of {name}")
-                trips.append(_parse_trip(line, labels[-1]))
-            if len(trips) == SCORING_BATCH_ROWS:
-                yield _batch_of_trips(trips, labels)
-                trips, labels = [], []
+    for number, line in lines:
+        labels.append(f"line {number} of {name}")
+        trips.append(_parse_trip(line, labels[-1]))
+        if len(trips) == SCORING_BATCH_ROWS:
+            yield _batch_of_trips(trips, labels)
+            trips, labels = [], []
     yield _batch_of_trips(trips, labels)
 
 
@@ -166,12 +218,17 @@ def _parse_trip(line: str, label: str) -> dict[str, Any]:
     return trip
 
 
-def _read_json_list(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
-    """Yield the trips of a JSON list, which toytip reads completely into memory."""
+def _parse_trips(content: str | bytes, name: str) -> Any:
     try:
-        trips = parse_json(stream.read())
+        return parse_json(content)
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"cannot read trips from {name}: it is not JSON ({error!s:.100})") from None
+        raise SourceError(
+            f"cannot read trips from {name}: it is not JSON ({error!s:.100})", hint=f"{LIST_HINT}."
+        ) from None
+
+
+def _batches_of_list(trips: list[Any], name: str) -> Iterator[TripBatch]:
+    """Yield the trips of a list, which is completely in memory."""
     labels = [f"trip {row} of {name}" for row in range(len(trips))]
     for trip, label in zip(trips, labels, strict=True):
         if not isinstance(trip, dict):

@@ -20,16 +20,21 @@ from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words
-from toytip.core.time_values import EPOCH_NUMBERS, other_reading
+from toytip.core.time_values import EPOCH_NUMBERS, count_date_orders, other_reading
 from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
 from toytip.datasets.words import KINDS
 from toytip.errors import SourceError
+from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
     KIND_DESCRIPTIONS,
+    WRITE_ISO_TIMES,
+    RowLabel,
     describe_conversion,
+    describe_day_first,
     find_unreadable,
     is_convertible,
+    label_row,
     read_column,
 )
 
@@ -41,7 +46,6 @@ CONVERT = {
 }
 ADD_VALUES = "Add the values of {}."
 DOWNLOAD_PUBLISHED = "If the TLC published the file, download it again."
-SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
 # Times are in the wrong time zone if so many of them are 1 to 6 hours outside of the month of the
 # file, and inside of it with another reading. In the TLC's files, these hours have at most 1 % of
 # the trips of 5 usual hours, and at least 4 % after a shift by New York's UTC offset.
@@ -72,15 +76,17 @@ def check_columns(
     month: Month | None,
     is_all_null: Callable[[str], bool],
     read: ColumnReader,
+    label: RowLabel = label_row,
 ) -> FileColumns:
     """Return the columns of a file. Raises SourceError, with all problems of the file.
 
     `name` is the path of the file for messages. `month` is the month in this path, if it has one.
-    `read` is called only if the types of some columns are not those of the TLC.
+    `read` is called only if the types of some columns are not those of the TLC. `label` names a row
+    of the file.
     """
     taxi = find_taxi(name, schema.names)
     dataset = match_dataset(schema.names)
-    findings, columns = _Findings(dataset), dataset.field_names.match(schema.names)
+    findings, columns = _Findings(dataset, label), dataset.field_names.match(schema.names)
     for field in dataset.fields:
         column = columns.get(field.name)
         if column is None or pa.types.is_null(schema.field(column).type) or is_all_null(column):
@@ -161,8 +167,9 @@ def _is_unusual(arrow_type: pa.DataType, field: Field) -> bool:
 class _Findings:
     """The problems of the columns of a file, with hints, and notes on conversions."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, label: RowLabel) -> None:
         self.dataset = dataset
+        self.label = label
         self.problems: list[str] = []
         self.fixes: dict[str, list[str]] = {}
         """The columns that each fix corrects, by the text of the fix."""
@@ -197,11 +204,23 @@ class _Findings:
             self.unusual[column] = field
 
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
+        if field.kind == "time" and self.add_day_first(column, *count_date_orders(_plain(raw, column))):
+            return
         if converted.conversion:
             self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}, self.dataset).values():
             if unreadable.is_most:
-                self.add_problem(unreadable.describe(), column, CONVERT[field.kind])
+                self.add_problem(unreadable.describe(self.label), column, CONVERT[field.kind])
+
+    def add_day_first(self, column: str, day_first: int, month_first: int) -> bool:
+        """Add a problem if more times have the day first than the month. Return whether they do."""
+        if day_first > month_first:
+            self.add_problem(describe_day_first(column), column, WRITE_ISO_TIMES)
+        return day_first > month_first
+
+
+def _plain(raw: pa.Table, column: str) -> pa.ChunkedArray:
+    return decode_dictionary(raw.column(column))
 
 
 def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:
@@ -214,20 +233,28 @@ def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) 
     for column, field in findings.unusual.items():
         findings.add_values(first, column, converted[column], field)
     pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
-    if pickup is not None and month is not None and not findings.problems:
-        shifted = _count_shifted(pickup, findings.unusual[pickup], month, read)
-        if shifted.contradict_month:
-            _add_zone_problem(findings, pickup, converted[pickup].conversion, shifted)
+    if pickup is None or findings.problems:
+        return
+    if month is not None or is_text(first.schema.field(pickup).type):
+        pickups = _count_pickups(pickup, findings.unusual[pickup], month, read)
+        if findings.add_day_first(pickup, pickups.day_first, pickups.month_first):
+            return
+        if pickups.contradict_month:
+            _add_zone_problem(findings, pickup, converted[pickup].conversion, pickups)
 
 
 @dataclass(frozen=True)
-class _ShiftedRows:
+class _PickupCounts:
     rows: int
-    """Number of rows of the file."""
+    """Number of pickups that can be read in two ways, as instants and as New York's clock."""
     as_read: int
     """Rows that are 1 to 6 hours outside of the month, as `read_times` reads them."""
     otherwise: int
     """The number of such rows with the other reading of the times."""
+    day_first: int
+    """Number of pickups as text with the day before the month."""
+    month_first: int
+    """Number of pickups as text with the month before the day."""
 
     @property
     def contradict_month(self) -> bool:
@@ -236,17 +263,19 @@ class _ShiftedRows:
         return self.as_read > most and self.otherwise < self.as_read / 2
 
 
-def _count_shifted(pickup: str, field: Field, month: Month, read: ColumnReader) -> _ShiftedRows:
-    rows = as_read = otherwise = 0
+def _count_pickups(pickup: str, field: Field, month: Month | None, read: ColumnReader) -> _PickupCounts:
+    rows = as_read = otherwise = day_first = month_first = 0
     for batch in read([pickup]):
         column = decode_dictionary(pa.chunked_array([batch.column(0)]))
-        other = other_reading(column)
-        if other is None:
+        orders = count_date_orders(column, month.month if month else None)
+        day_first, month_first = day_first + orders[0], month_first + orders[1]
+        other = other_reading(column) if month else None
+        if month is None or other is None:
             continue
         rows += len(other)
         as_read += _rows_just_outside(read_column(column, field, pickup, "").array, month)
         otherwise += _rows_just_outside(other, month)
-    return _ShiftedRows(rows, as_read, otherwise)
+    return _PickupCounts(rows, as_read, otherwise, day_first, month_first)
 
 
 def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
@@ -256,7 +285,7 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
     return int(np.count_nonzero(early | late))
 
 
-def _add_zone_problem(findings: _Findings, pickup: str, conversion: str, shifted: _ShiftedRows) -> None:
+def _add_zone_problem(findings: _Findings, pickup: str, conversion: str, shifted: _PickupCounts) -> None:
     is_zoned = EPOCH_NUMBERS not in conversion
     meaning = "instants of their time zone" if is_zoned else "New York's clock"
     findings.add_problem(

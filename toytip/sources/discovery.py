@@ -50,6 +50,7 @@ from toytip.sources.reader import (
     read_columns,
 )
 from toytip.sources.source import Source, SourceFile
+from toytip.stages.conform import label_line
 
 FOOTER_THREADS = 8
 # The month of a file before it is known.
@@ -241,6 +242,7 @@ def _check_csv(
         path.month if path else None,
         is_all_null=lambda column: pa.types.is_null(content.schema.field(column).type),
         read=lambda names: read_csv_columns(uri, storage_options, content.layouts[0], names),
+        label=label_line,
     )
     return _with_months(_with_columns(file, columns), path, content.blocks)
 
@@ -289,6 +291,23 @@ def _is_in_month(footer: pq.ParquetFile, month: Month, uri: str) -> bool:
     if share is None and uri_scheme(uri) == "file":
         share = month_rows.share_of_month(month_rows.sample_months(footer, uri), month)
     return share is None or share >= MIN_NAMED_MONTH_SHARE
+
+
+def require_months_of_files(source: Source, outside: Mapping[Month, int]) -> None:
+    """Raise SourceError if most pickups of a month are in other months.
+
+    `outside` is the number of rows of each month whose pickup is in another month. Discovery finds
+    most of these months from statistics or from a sample. This check finds the others, before a
+    model learns from them.
+    """
+    for month, files in source.by_month.items():
+        rows = sum(file.rows for file in files)
+        if outside.get(month, 0) > (1 - MIN_NAMED_MONTH_SHARE) * rows:
+            raise SourceError(
+                f"cannot use {mask_credentials(files[0].uri)} for {month}: "
+                f"{100 * outside[month] / rows:.1f} % of the pickups are in other months",
+                hint=RENAME_TO_MONTH,
+            )
 
 
 def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[CountedBlock]) -> CheckedFile:

@@ -112,6 +112,16 @@ def _common_folder(uris: Sequence[str]) -> str:
     return "/".join(level[0] for level in common)
 
 
+def _shorten(names: Sequence[str]) -> str:
+    """Return at most the first names as text, and the number of the others.
+
+    >>> _shorten([f"2023-{month:02d}" for month in range(1, 13)])
+    '2023-01, 2023-02, 2023-03, 2023-04, 2023-05 and 7 more'
+    """
+    more = f" and {len(names) - MAX_LISTED_FILES:,} more" if len(names) > MAX_LISTED_FILES else ""
+    return ", ".join(names[:MAX_LISTED_FILES]) + more
+
+
 def require_months(
     available: set[Month], months: str | None, named: set[Month], spec: str, unread: Mapping[Month, str]
 ) -> None:
@@ -124,7 +134,7 @@ def require_months(
     if months is not None:
         if missing := [str(month) for month in parse_months(months) if month not in available]:
             raise SourceError(
-                f"{source} with --months {months}: it has no file for {', '.join(missing)}",
+                f"{source} with --months {months}: it has no file for {_shorten(missing)}",
                 hint=f"Choose from {', '.join(map(str, sorted(available | named)))}.",
             )
         return

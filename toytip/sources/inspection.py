@@ -13,7 +13,7 @@ from toytip.core.redact import mask_credentials
 from toytip.datasets.registry import dataset_of
 from toytip.sources.row_check import RowCheck, check_rows
 from toytip.sources.source import Source
-from toytip.stages.conform import UnreadableValues
+from toytip.stages.conform import UnreadableValues, label_line, label_row
 
 INSPECTION_THREADS = 4
 # A warning is given for a month with less than half or more than twice the rows of adjacent months,
@@ -22,6 +22,7 @@ USUAL_ROW_RATIOS = (0.5, 2.0)
 ADJACENT_MONTHS = 2
 MAX_OUT_OF_MONTH_SHARE = 0.01
 MAX_REJECTED_SHARE = 0.5
+MAX_REPEATED_SHARE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +48,15 @@ class MonthReport:
     months after. Null if the source has only one month."""
     rejects: dict[str, int]
     """Number of rows that a run rejects, by reason."""
+    repeated_rows: int
+    """Number of rows that a run keeps and that are equal to an earlier row of the month."""
     unreadable_values: tuple[UnreadableValues, ...]
     """Columns with values that cannot be read. A run rejects their rows as `unreadable_value`."""
     notes: tuple[str, ...]
     """Conversions of columns whose meaning depends on a rule."""
     warnings: tuple[str, ...]
     """Warnings about an unusual number of rows, many pickups in other months, many rejected rows,
-    unreadable values, or a missing column that the TLC publishes."""
+    repeated rows, unreadable values, or a missing column that the TLC publishes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +71,36 @@ class SourceReport:
     """One report per month, oldest first."""
     warnings: tuple[str, ...]
     """Warnings about files that probably have the same trips."""
+    error: str | None = None
+    """Error of `toytip run` with the same settings, if it cannot train on the source. Null if it
+    can."""
 
 
-def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> SourceReport:
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """The report on a source, and the checks of its months."""
+
+    report: SourceReport
+    checks: dict[Month, RowCheck]
+    """Result of converting and cleaning all rows of each month."""
+
+
+def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> Inspection:
     """Inspect every month of a source: convert and clean all of its rows, as a run does.
 
     `on_rows_read` receives the row count of each month.
     """
 
-    def inspect(month: Month) -> MonthReport:
-        report = _inspect_month(source, month)
-        on_rows_read(report.rows)
-        return report
+    def inspect(month: Month) -> RowCheck:
+        checked = check_rows(source, month)
+        on_rows_read(checked.summary.rows)
+        return checked
 
     with ThreadPoolExecutor(INSPECTION_THREADS) as pool:
-        reports = tuple(pool.map(inspect, source.months))
-    return SourceReport(taxi=source.taxi, rows=source.rows, months=reports, warnings=source.warnings)
+        checks = dict(zip(source.months, pool.map(inspect, source.months), strict=True))
+    months = tuple(_describe_month(source, month, checked) for month, checked in checks.items())
+    report = SourceReport(taxi=source.taxi, rows=source.rows, months=months, warnings=source.warnings)
+    return Inspection(report=report, checks=checks)
 
 
 def unusual_row_counts(source: Source) -> dict[Month, str]:
@@ -107,9 +124,9 @@ def _adjacent_row_ratio(source: Source, month: Month) -> float | None:
     return rows[index] / statistics.median(adjacent) if adjacent else None
 
 
-def _inspect_month(source: Source, month: Month) -> MonthReport:
-    files, checked = source.by_month[month], check_rows(source, month)
-    rows, row_ratio = sum(file.rows for file in files), _adjacent_row_ratio(source, month)
+def _describe_month(source: Source, month: Month, checked: RowCheck) -> MonthReport:
+    files, rows = source.by_month[month], checked.summary.rows
+    row_ratio = _adjacent_row_ratio(source, month)
     return MonthReport(
         month=str(month),
         uris=tuple(mask_credentials(file.uri) for file in files),
@@ -122,6 +139,7 @@ def _inspect_month(source: Source, month: Month) -> MonthReport:
         out_of_month_share=checked.out_of_month / rows,
         adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
         rejects=checked.rejects,
+        repeated_rows=checked.repeated,
         unreadable_values=tuple(chain.from_iterable(checked.unreadable.values())),
         notes=tuple(dict.fromkeys(note for file in files for note in file.notes)),
         warnings=tuple(_warnings(source, month, checked)),
@@ -140,9 +158,16 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         reason = max(checked.rejects, key=checked.rejects.__getitem__)
         scope = "all rows of this month, " if rejected == rows else ""
         yield f"a run rejects {scope}{checked.rejects[reason] / rows:.1%} of the rows as {reason}"
+    if checked.repeated > MAX_REPEATED_SHARE * checked.summary.kept_rows:
+        yield (
+            f"{checked.repeated:,} of the {checked.summary.kept_rows:,} rows that a run keeps repeat an "
+            "earlier row, for example because a file was appended to itself"
+        )
     for uri, unreadable in checked.unreadable.items():
         file_name = f"{mask_credentials(uri)}: " if len(files) > 1 else ""
-        yield from (file_name + values.describe() for values in unreadable)
+        is_csv = any(file.csv for file in files if file.uri == uri)
+        label = label_line if is_csv else label_row
+        yield from (file_name + values.describe(label) for values in unreadable)
     missing = dict.fromkeys(name for file in files for name in file.missing_columns)
     for field in map(dataset_of(source.taxi).fields_by_name.__getitem__, missing):
         is_published = not field.taxis or source.taxi in field.taxis

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,7 +21,7 @@ from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
 from toytip.sources.csv_files.rows import CsvReader
-from toytip.sources.windows import rows_in_window
+from toytip.sources.windows import in_window, pickup_months, rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
@@ -120,6 +121,24 @@ def _read_rows(reader: RowReader, rows: FileRows) -> pa.Table:
         table = reader.read_rows(start, min(start + BATCH_ROWS, rows.stop))
         selected.append(rows_in_window(table, rows.uri, rows.window))
     return pa.concat_tables(selected).slice(rows.skip, rows.rows)
+
+
+def row_in_file(rows: FileRows, position: int) -> int:
+    """Return the number in its file of a row of a partition, which has a position there.
+
+    If the partition has a window, reads the rows of the file up to this row again.
+    """
+    if rows.window is None:
+        return rows.start + position
+    earlier = rows.skip + position
+    with _open_reader(rows) as reader:
+        for start in range(rows.start, rows.stop, BATCH_ROWS):
+            table = reader.read_rows(start, min(start + BATCH_ROWS, rows.stop))
+            inside = np.flatnonzero(in_window(pickup_months(table, rows.uri), rows.window))
+            if earlier < len(inside):
+                return start + int(inside[earlier])
+            earlier -= len(inside)
+    raise IndexError(f"row {position} is not in the partition")
 
 
 class RowReader(Protocol):

@@ -31,16 +31,21 @@ from toytip.core.number_values import (
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
-from toytip.core.time_values import FROM_TEXT, is_time, read_times
+from toytip.core.time_values import FROM_TEXT, count_date_orders, is_time, read_times
 from toytip.errors import SchemaError
 
 # The types in which the TLC publishes its files, by kind of field.
 ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
+WRITE_ISO_TIMES = (
+    "Write {} as text such as 2023-01-31 20:15:00. In pandas, pandas.to_datetime(times, "
+    "format='%d/%m/%Y %I:%M:%S %p') reads the times."
+)
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
 # Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
 RowLabel = Callable[[int], str]
-ROW_LABEL: RowLabel = "row {}".format
+# Line 1 of a CSV file is the header. Empty lines do not count.
+FIRST_ROW_LINE = 2
 _READERS = {"time": read_times, "code": read_codes, "amount": read_amounts}
 KIND_DESCRIPTIONS = {"time": "a time", "code": "a whole number", "amount": "a number"}
 VALUE_DESCRIPTIONS = {
@@ -48,6 +53,20 @@ VALUE_DESCRIPTIONS = {
     "code": f"a whole number up to {MAX_CODE:,}",
     "amount": f"a number up to {MAX_AMOUNT:,.0f}",
 }
+
+
+def label_row(row: int) -> str:
+    """Return the name of a row of a table, as pandas and Arrow count rows."""
+    return f"row {row} (counted from 0)"
+
+
+def label_line(row: int) -> str:
+    """Return the name of a row of a CSV file, as a text editor shows its line.
+
+    >>> label_line(0)
+    'line 2'
+    """
+    return f"line {FIRST_ROW_LINE + row}"
 
 
 def conform(raw: pa.Table, partition: SourcePartition, dataset: Dataset) -> pd.DataFrame:
@@ -87,7 +106,7 @@ def complete_columns(
 
 
 def conform_columns(
-    raw: pa.Table, uri: str, dataset: Dataset, label: RowLabel = ROW_LABEL, *, refuse_most: bool = True
+    raw: pa.Table, uri: str, dataset: Dataset, label: RowLabel = label_row, *, refuse_most: bool = True
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `raw_trips` that raw rows have.
 
@@ -95,6 +114,8 @@ def conform_columns(
     most of its values cannot be read. The message contains the URI. `label` names a row.
     """
     by_field = read_columns(raw, uri, dataset)
+    if refuse_most:
+        _require_month_first(raw, uri, dataset)
     for unreadable in find_unreadable(raw, by_field, dataset).values() if refuse_most else ():
         if unreadable.is_most:
             raise SchemaError(
@@ -103,6 +124,22 @@ def conform_columns(
             )
     columns = {name: column.array for name, column in by_field.items()}
     return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
+
+
+def _require_month_first(raw: pa.Table, uri: str, dataset: Dataset) -> None:
+    """Raise SchemaError if a column of times has the day before the month."""
+    for field, name in dataset.field_names.match(raw.column_names).items():
+        if dataset.fields_by_name[field].kind == "time":
+            day_first, month_first = count_date_orders(decode_dictionary(raw.column(name)))
+            if day_first > month_first:
+                raise SchemaError(
+                    f"cannot use {uri}: {describe_day_first(name)}", hint=WRITE_ISO_TIMES.format(name)
+                )
+
+
+def describe_day_first(column: str) -> str:
+    """Return the problem of a column whose times have the day before the month."""
+    return f"column {column} has times of 12 hours with the day before the month"
 
 
 def describe_conversions(raw: pa.Table, dataset: Dataset) -> list[str]:
@@ -141,8 +178,8 @@ class UnreadableValues:
     present: int
     """Number of values that are not missing."""
     row: int
-    """Number of the first row with an unreadable value, from 0: in the file, or in the month if the
-    file has several months."""
+    """Number of the first row with an unreadable value in its file, from 0. Row 0 of a CSV file is
+    line 2."""
     example: str
     """The unreadable value of this row, as text."""
 
@@ -151,7 +188,7 @@ class UnreadableValues:
         """Whether so many values are unreadable that the column is not one of this field."""
         return self.count > MAX_UNREADABLE_SHARE * self.present
 
-    def describe(self, label: RowLabel = ROW_LABEL) -> str:
+    def describe(self, label: RowLabel = label_row) -> str:
         """Return the problem as text. `label` names the row."""
         return (
             f"column {self.column} has {self.count:,} of {self.present:,} values that are not "

@@ -19,6 +19,7 @@ from toytip.core.columns import Columns, columns_of
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import group_count, group_index
 from toytip.core.model import Encoding, FeatureEncoding
+from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Column, Table
 from toytip.core.splits import Split
 from toytip.core.times import month_index
@@ -33,7 +34,7 @@ from toytip.stages.target_encoding import LabeledCounts
 MAX_DISTINCT_VALUES = 320
 MAX_EXACT_VALUES = 254
 MAX_RARE_SHARE = 0.01
-QUANTILE_BINS = 250
+QUANTILE_BINS = BoosterParams.max_bin
 # Smoothing adds this number of trips, which have the overall rate, to each group of the baseline.
 BASELINE_SMOOTHING = 20
 # Value counts distinguish values to 12 significant bits (0.05 %), and whole numbers up to 4096
@@ -156,6 +157,7 @@ def fit_encoding(
     segment: str,
     dataset: Dataset,
     rate_names: tuple[str, ...] = (),
+    quantile_bins: int = QUANTILE_BINS,
 ) -> Encoding:
     """Fit the bins of every feature, and the target encodings.
 
@@ -171,7 +173,7 @@ def fit_encoding(
         )
     bins = tuple(
         replace(
-            _fit_feature(name, counts.distinct, counts.trips),
+            _fit_feature(name, counts.distinct, counts.trips, quantile_bins),
             absent_in_training=value_counts.months_with_values[name] < value_counts.months,
         )
         for name, counts in value_counts.by_value.items()
@@ -198,11 +200,11 @@ def _baseline_rates(value_counts: ValueCounts) -> Float32Array:
     return np.asarray(rates.astype(np.float32))
 
 
-def _fit_feature(name: str, values: Float32Array, trips: Int64Array) -> FeatureEncoding:
+def _fit_feature(name: str, values: Float32Array, trips: Int64Array, quantile_bins: int) -> FeatureEncoding:
     common = np.sort(np.argsort(-trips, kind="stable")[:MAX_EXACT_VALUES])
     if len(values) > MAX_DISTINCT_VALUES or trips[common].sum() < (1 - MAX_RARE_SHARE) * trips.sum():
         cumulative = np.cumsum(trips)
-        targets = cumulative[-1] * np.arange(1, QUANTILE_BINS) / QUANTILE_BINS
+        targets = cumulative[-1] * np.arange(1, quantile_bins) / quantile_bins
         edges = values[np.searchsorted(cumulative, targets)]
         return FeatureEncoding(name=name, exact=False, values=tuple(np.unique(edges).tolist()))
     return FeatureEncoding(name=name, exact=True, values=tuple(values[common].tolist()))

@@ -1,1 +1,1 @@
-"""Distributed XGBoost training: estimators and a hyperparameter search."""
+"""Distributed XGBoost training on bin indices, and a hyperparameter search."""

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import dask.dataframe as dd
 import distributed
 import xgboost as xgb
 from xgboost.collective import Config
@@ -29,7 +28,7 @@ from toytip.cluster import (
 )
 from toytip.errors import ClusterError
 from toytip.training import tracker
-from toytip.training.boosting import LearningCurve, max_bin, xgboost_params
+from toytip.training.boosting import LearningCurve
 from toytip.training.rank import (
     BinStorage,
     Checkpoints,
@@ -42,6 +41,7 @@ from toytip.training.rank import (
     release_shard,
     train_rank,
 )
+from toytip.training.spec import TrainingSpec, boost_config, merge_labels
 
 TRAINING_ATTEMPTS = 3
 # Maximum time to wait for a lost worker to restart. After this time, training resumes without this
@@ -71,15 +71,12 @@ _RANK_LOSS_ERRORS = (
 class TrainingJob:
     """The data and the parameters of a training."""
 
-    data: dd.DataFrame
-    """Bin indices and labels of the training rows."""
-    validation: dd.DataFrame | None
+    data: Sequence[Any]
+    """Delayed partitions of the training rows (see `toytip.core.columns`)."""
+    validation: Sequence[Any] | None
     rows: Sequence[int] | None
     """The number of rows in the data file of each partition of `data`, or None if unknown."""
-    bin_counts: tuple[int, ...]
-    rounds: int
-    early_stopping_rounds: int
-    params: dict[str, Any]
+    spec: TrainingSpec
     checkpoints: Checkpoints | None
     topic: str
     """The Dask topic under which the first rank reports its rounds."""
@@ -123,7 +120,7 @@ def _train_once(client: Any, job: TrainingJob) -> TrainingResult:
     """Load the rows on all ranks, train, and release the rows."""
     client.wait_for_workers(1, timeout=WORKER_TTL_S)
     # A rank without a partition would have nothing to train on.
-    ranks, token = training_ranks(client)[: job.data.npartitions], secrets.token_hex(8)
+    ranks, token = training_ranks(client)[: len(job.data)], secrets.token_hex(8)
     if not ranks:
         raise RuntimeError("no worker answers")
     # Training needs the memory that the partition-wise stages have freed.
@@ -148,12 +145,11 @@ def _train_once(client: Any, job: TrainingJob) -> TrainingResult:
 def _rank_config(
     client: Any, job: TrainingJob, ranks: list[Rank], shards: list[ShardSummary], token: str
 ) -> RankConfig:
-    positive_share = sum(shard.positives for shard in shards) / sum(shard.rows for shard in shards)
+    labels = merge_labels(shard.labels for shard in shards)
+    validation = [shard.validation_labels for shard in shards if shard.validation_labels is not None]
+    threads = min(rank.threads for rank in ranks)
     return RankConfig(
-        params=xgboost_params(job.params, max_bin(job.bin_counts), positive_share),
-        rounds=job.rounds,
-        early_stopping_rounds=job.early_stopping_rounds,
-        threads=min(rank.threads for rank in ranks),
+        boost=boost_config(job.spec, labels, merge_labels(validation) if validation else None, threads),
         checkpoint=job.checkpoints.load() if job.checkpoints else None,
         checkpoints=job.checkpoints,
         topic=job.topic,
@@ -189,7 +185,7 @@ def _load_shards(client: Any, job: TrainingJob, ranks: list[Rank], token: str) -
             train[number].numbers,
             train[number].futures,
             validation[number].futures,
-            job.bin_counts,
+            job.spec,
             rank,
             workers=[rank.address],
             pure=False,
@@ -200,15 +196,14 @@ def _load_shards(client: Any, job: TrainingJob, ranks: list[Rank], token: str) -
 
 
 def _assign_partitions(
-    client: Any, frame: dd.DataFrame | None, ranks: list[Rank], rows: Sequence[int] | None
+    client: Any, partitions: Sequence[Any] | None, ranks: list[Rank], rows: Sequence[int] | None
 ) -> list[_Share]:
-    """Assign the partitions of a frame to ranks, and start to compute them. Returns the shares.
+    """Assign delayed partitions to ranks, and start to compute them. Returns the shares.
 
     Each partition is computed by a worker on the host of its rank if possible.
     """
-    if frame is None:
+    if partitions is None:
         return [_Share([], None)] * len(ranks)
-    partitions = frame.to_delayed()
     sizes = rows if rows and len(rows) == len(partitions) else [1] * len(partitions)
     shares = []
     for rank, numbers in zip(ranks, balance(sizes, len(ranks)), strict=True):

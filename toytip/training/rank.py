@@ -24,17 +24,20 @@ import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
 from toytip.cluster import Rank, trim_memory
-from toytip.stages.preprocess import LABEL
 from toytip.training.boosting import (
+    BoostConfig,
     LearningCurve,
     RoundCallback,
     boost,
-    build_matrix,
     checkpoint_bytes,
     model_bytes,
 )
+from toytip.training.local import load_rows, training_labels
 from toytip.training.memory import fits_in_memory
+from toytip.training.objective import LabelStats
 from toytip.training.process import training_process
+from toytip.training.rows import TrainingRows
+from toytip.training.spec import TrainingSpec
 
 # A matrix is stored in the local directory only if the free space there is more than this many
 # times the size of the matrix, because Dask and other programs may need the same space.
@@ -71,11 +74,7 @@ class RankId:
 class RankConfig:
     """The configuration of a rank. The rank reports rounds under the `topic` of this training."""
 
-    params: dict[str, Any]
-    """XGBoost's parameters."""
-    rounds: int
-    early_stopping_rounds: int
-    threads: int
+    boost: BoostConfig
     checkpoint: bytes | None
     """The booster from which training resumes."""
     checkpoints: Checkpoints | None
@@ -109,10 +108,11 @@ class BinStorage(Enum):
 
 
 class ShardSummary(NamedTuple):
-    """The number of rows, the number of high tips, and where the bin indices are stored."""
+    """Facts about the rows of a rank, and where their bin indices are stored."""
 
-    rows: int
-    positives: int
+    labels: LabelStats
+    """Labels and weights of the training rows."""
+    validation_labels: LabelStats | None
     storage: BinStorage
 
 
@@ -128,9 +128,8 @@ class TrainingResult(NamedTuple):
 class _Shard(NamedTuple):
     """The data of a rank during training."""
 
-    train: xgb.QuantileDMatrix
-    label: npt.NDArray[np.bool_]
-    validation: xgb.QuantileDMatrix | None
+    train: TrainingRows
+    validation: TrainingRows | None
     partitions: Sequence[int]
     """The numbers of the partitions in the shard."""
     positions: list[npt.NDArray[np.uint32]]
@@ -148,7 +147,7 @@ def load_shard(
     partitions: list[int],
     parts: list[pd.DataFrame],
     validation_parts: list[pd.DataFrame] | None,
-    bin_counts: tuple[int, ...],
+    spec: TrainingSpec,
     resources: Rank,
 ) -> ShardSummary:
     """Build the matrices of a rank's rows, and keep them until `release_shard` is called.
@@ -159,31 +158,24 @@ def load_shard(
     scratch = tempfile.TemporaryDirectory(dir=distributed.get_worker().local_directory)
     folder, rows, threads = Path(scratch.name), sum(map(len, parts)), resources.threads
     free_bytes = shutil.disk_usage(folder).free
-    storage = choose_storage(rows, len(bin_counts), resources.pooled_memory, free_bytes)
+    storage = choose_storage(rows, len(spec.bin_counts), resources.pooled_memory, free_bytes)
     cache_folder = folder if storage is BinStorage.LOCAL_DIRECTORY else None
-    train_parts = [(_drop_label(part), None) for part in parts]
-    label = np.concatenate([part[LABEL].to_numpy() for part in parts])
     with training_process(threads):
-        train = build_matrix(train_parts, bin_counts, threads, cache_folder)
+        train = TrainingRows.of(
+            parts, spec.bin_counts, threads, cache_folder=cache_folder, missing_bin=spec.missing_bin
+        )
         validation = None
         if validation_parts is not None:
-            validation = _validation_matrix(validation_parts or [parts[0].iloc[:0]], bin_counts, threads)
+            validation = load_rows(validation_parts or [parts[0].iloc[:0]], spec, threads)
     _SHARDS[rank] = _Shard(
         train=train,
-        label=label,
         validation=validation,
         partitions=partitions,
         positions=[part.index.to_numpy() for part in parts],
         scratch=scratch,
     )
-    return ShardSummary(rows, int(label.sum()), storage)
-
-
-def _validation_matrix(
-    parts: list[pd.DataFrame], bin_counts: tuple[int, ...], threads: int
-) -> xgb.QuantileDMatrix:
-    labeled = [(_drop_label(part), part[LABEL].to_numpy(np.float32)) for part in parts]
-    return build_matrix(labeled, bin_counts, threads)
+    validation_labels = None if validation is None else LabelStats.of(validation.label, validation.weight)
+    return ShardSummary(training_labels(train, spec), validation_labels, storage)
 
 
 def choose_storage(rows: int, features: int, memory: int, free_disk_bytes: int) -> BinStorage:
@@ -194,10 +186,6 @@ def choose_storage(rows: int, features: int, memory: int, free_disk_bytes: int) 
     if free_disk_bytes > SCRATCH_SPACE_FACTOR * matrix_bytes:
         return BinStorage.LOCAL_DIRECTORY
     return BinStorage.MEMORY_WITHOUT_SPACE
-
-
-def _drop_label(part: pd.DataFrame) -> pd.DataFrame:
-    return part.drop(columns=LABEL)
 
 
 def train_rank(rank: RankId, config: RankConfig) -> TrainingResult:
@@ -225,17 +213,13 @@ def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
     communicator = config.communicator
     with (
         _silence_stderr(),
-        training_process(config.threads),
+        training_process(config.boost.threads),
         CommunicatorContext(**communicator) if communicator else contextlib.nullcontext(),
     ):
         booster, best = boost(
             shard.train,
-            shard.label,
             shard.validation,
-            config.params,
-            rounds=config.rounds,
-            early_stopping_rounds=config.early_stopping_rounds,
-            threads=config.threads,
+            config.boost,
             checkpoint=config.checkpoint,
             on_round=_round_callback(rank, config),
         )
@@ -243,7 +227,7 @@ def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
         _save_training_scores(shard, booster, config.checkpoints)
     curve = LearningCurve.from_booster(booster)
     model = model_bytes(booster, best.round) if rank.number == 0 else b""
-    return TrainingResult(model, best.round, curve, len(shard.label))
+    return TrainingResult(model, best.round, curve, len(shard.train.label))
 
 
 def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
@@ -269,7 +253,7 @@ def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
 def _save_training_scores(shard: _Shard, booster: xgb.Booster, checkpoints: Checkpoints) -> None:
     """Store the probabilities of the training rows. The booster still has them in its cache."""
     ends = np.cumsum([len(positions) for positions in shard.positions])[:-1]
-    parts = np.split(booster.predict(shard.train), ends)
+    parts = np.split(booster.predict(shard.train.matrix), ends)
     for partition, positions, probabilities in zip(shard.partitions, shard.positions, parts, strict=True):
         checkpoints.save_scores(partition, probabilities[np.argsort(positions)])
 

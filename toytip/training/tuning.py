@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.model import Encoding
 from toytip.core.parameters import BoosterParams
 from toytip.core.redact import first_line
 from toytip.errors import ConfigError, ToytipError
 from toytip.evaluation.metrics import auc
 from toytip.evaluation.tally import PROBABILITY_BINS
-from toytip.stages import preprocess
-from toytip.training.boosting import boost, build_matrix, max_bin, xgboost_params
+from toytip.training.local import train_rows
+from toytip.training.matrix import build_matrix
+from toytip.training.rows import TrainingRows
+from toytip.training.spec import TrainingSpec
 
 # Optuna proposes this fixed number of trials at a time, so that the result does not depend on the
 # number of workers.
@@ -32,26 +33,64 @@ RANDOM_TRIALS = 10
 # No trial is pruned before this many trials are complete. From then on, a trial is pruned if its
 # lowest mean log loss so far is higher than the median of the complete trials after the same fold.
 UNPRUNED_TRIALS = 5
-# Values of the first trial: the defaults, or the nearest value in the search space (for `gamma`).
-DEFAULT_PARAMS = {"min_child_weight": 1.0, "reg_lambda": 1.0, "gamma": 1e-8}
-SAMPLE_HASH_FACTOR = 0x9E3779B97F4A7C15
+
+
+class SearchRange(NamedTuple):
+    """The lowest and highest value of a parameter. A logarithmic scale cannot begin with 0."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def suggest(self, trial: Any, name: str) -> Any:
+        """Let a trial propose a value."""
+        if isinstance(self.low, int):
+            return trial.suggest_int(name, self.low, self.high)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+
+# The study does not search for `scale_pos_weight`, which moves the probabilities away from the
+# shares of positive labels, and for `max_bin`, because all trials share one matrix.
+SEARCH_SPACE = {
+    "max_depth": SearchRange(3, 10),
+    "learning_rate": SearchRange(0.02, 0.3, log=True),
+    "min_child_weight": SearchRange(1.0, 200.0, log=True),
+    "reg_lambda": SearchRange(0.01, 100.0, log=True),
+    "reg_alpha": SearchRange(1e-8, 10.0, log=True),
+    "gamma": SearchRange(1e-8, 10.0, log=True),
+    "subsample": SearchRange(0.5, 1.0),
+    "colsample_bytree": SearchRange(0.5, 1.0),
+    "colsample_bylevel": SearchRange(0.5, 1.0),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class TuningMatrix:
     """The rows for all trials: bin indices, labels, and the number of the month of each row."""
 
+    features: tuple[str, ...]
+    bin_counts: tuple[int, ...]
     bin_indices: npt.NDArray[Any]
     label: npt.NDArray[np.bool_]
     month: npt.NDArray[np.int64]
-    bin_counts: tuple[int, ...]
+    row_ids: npt.NDArray[np.int64]
+    """The IDs of the rows, for row sampling."""
+
+    def rows(self, is_selected: npt.NDArray[np.bool_]) -> TrainingRows:
+        """Return the selected rows as a matrix of XGBoost."""
+        bins = pd.DataFrame(self.bin_indices[is_selected])
+        return TrainingRows(
+            build_matrix([bins], self.bin_counts, 1),
+            self.label[is_selected],
+            row_ids=self.row_ids[is_selected],
+        )
 
 
 class FoldJob(NamedTuple):
     """Parameters to evaluate on a fold. `fold` is the number of the month of the fold."""
 
     fold: int
-    params: dict[str, Any]
+    params: BoosterParams
 
 
 class FoldScore(NamedTuple):
@@ -82,50 +121,17 @@ def _mean_log_loss(scores: list[FoldScore]) -> float:
 RunFolds = Callable[[list[FoldJob]], list[FoldScore]]
 
 
-def tuning_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tuple[Any, Any, Any]:
-    """Return bin indices, labels and month numbers of a share of the rows.
-
-    A hash of the trip ID selects the rows, so the sample does not depend on the partitions.
-    """
-    sample = features
-    if share < 1:
-        hashes = features["trip_id"].to_numpy().astype(np.uint64) * np.uint64(SAMPLE_HASH_FACTOR)
-        sample = features[(hashes >> np.uint64(11)) < np.uint64(share * 2**53)]
-    pickup = sample["pickup_at"].dt
-    bin_indices = preprocess.encode(sample.reset_index(drop=True), encoding).to_numpy()
-    months = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
-    return bin_indices, sample[encoding.dataset.label.name].to_numpy(), months
-
-
-def run_fold(
-    matrix: TuningMatrix, fold: int, params: dict[str, Any], rounds: int, early_stopping_rounds: int
-) -> FoldScore:
+def run_fold(matrix: TuningMatrix, fold: int, params: BoosterParams) -> FoldScore:
     """Train on the months before a fold, and score the month of the fold.
 
     The month of the fold is also used for early stopping.
     """
-    is_train, is_fold = matrix.month < fold, matrix.month == fold
-    train, validation = (
-        build_matrix(
-            [(pd.DataFrame(matrix.bin_indices[rows]), matrix.label[rows].astype(np.float32))],
-            matrix.bin_counts,
-            1,
-        )
-        for rows in (is_train, is_fold)
-    )
-    positive_share = float(matrix.label[is_train].mean())
-    booster, best = boost(
-        train,
-        matrix.label[is_train],
-        validation,
-        xgboost_params(params, max_bin(matrix.bin_counts), positive_share),
-        rounds=rounds,
-        early_stopping_rounds=early_stopping_rounds,
-    )
-    probabilities = booster[: best.round].inplace_predict(
-        matrix.bin_indices[is_fold], validate_features=False
-    )
-    return FoldScore(best.loss, _binned_auc(probabilities, matrix.label[is_fold]), best.round)
+    train, validation = matrix.rows(matrix.month < fold), matrix.rows(matrix.month == fold)
+    constraints = params.constraints_of(matrix.features)
+    spec = TrainingSpec(params=params, bin_counts=matrix.bin_counts, constraints=constraints)
+    booster, best = train_rows(train, validation, spec)
+    probabilities = booster[: best.round].predict(validation.matrix, validate_features=False)
+    return FoldScore(best.loss, _binned_auc(probabilities, validation.label), best.round)
 
 
 def _binned_auc(probabilities: npt.NDArray[np.float32], label: npt.NDArray[np.bool_]) -> float:
@@ -190,24 +196,26 @@ def run_study(
     study: Any,
     trials: int,
     folds: list[int],
+    base: BoosterParams,
     run_folds: RunFolds,
     on_trial: Callable[[TrialResult], None],
 ) -> None:
     """Run trials until the number of finished trials in a study is `trials`.
 
-    The first trial of a new study uses toytip's default parameters. `run_folds` evaluates jobs on
-    the workers. `on_trial` is called with the result of each trial.
+    The first trial of a new study uses toytip's default parameters. `base` has the parameters that
+    are the same in all trials. `run_folds` evaluates jobs on the workers. `on_trial` is called with
+    the result of each trial.
     """
     if not study.trials:
-        defaults = BoosterParams()
-        tree_params = {"max_depth": defaults.max_depth, "learning_rate": defaults.learning_rate}
-        study.enqueue_trial(tree_params | DEFAULT_PARAMS)
+        study.enqueue_trial(default_params())
     while (remaining := trials - len(finished_trials(study))) > 0:
-        for result in _run_batch(study, min(PARALLEL_TRIALS, remaining), folds, run_folds):
+        for result in _run_batch(study, min(PARALLEL_TRIALS, remaining), folds, base, run_folds):
             on_trial(result)
 
 
-def _run_batch(study: Any, size: int, folds: list[int], run_folds: RunFolds) -> list[TrialResult]:
+def _run_batch(
+    study: Any, size: int, folds: list[int], base: BoosterParams, run_folds: RunFolds
+) -> list[TrialResult]:
     """Run trials in parallel, one fold after the other. Trials with a high log loss are pruned."""
     from optuna.trial import TrialState
 
@@ -216,7 +224,8 @@ def _run_batch(study: Any, size: int, folds: list[int], run_folds: RunFolds) -> 
     scores: dict[int, list[FoldScore]] = {trial.number: [] for trial in batch}
     active = batch
     for step, fold in enumerate(folds):
-        fold_scores = run_folds([FoldJob(fold, params[trial.number]) for trial in active])
+        jobs = [FoldJob(fold, replace(base, **params[trial.number])) for trial in active]
+        fold_scores = run_folds(jobs)
         for trial, score in zip(active, fold_scores, strict=True):
             scores[trial.number].append(score)
             trial.set_user_attr("scores", scores[trial.number])
@@ -231,19 +240,15 @@ def _run_batch(study: Any, size: int, folds: list[int], run_folds: RunFolds) -> 
     return [TrialResult(trial.number, params[trial.number], scores[trial.number]) for trial in batch]
 
 
-def suggest_params(trial: Any) -> dict[str, Any]:
-    """Propose parameters.
+def default_params() -> dict[str, Any]:
+    """Return toytip's default parameters, or the nearest values in the search space."""
+    defaults = asdict(BoosterParams())
+    return {name: max(defaults[name], values.low) for name, values in SEARCH_SPACE.items()}
 
-    The parameters do not include row and column sampling, because the model would then depend on
-    the number of workers.
-    """
-    return {
-        "max_depth": trial.suggest_int("max_depth", 3, 10),
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
-        "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 200.0, log=True),
-        "reg_lambda": trial.suggest_float("reg_lambda", 0.01, 100.0, log=True),
-        "gamma": trial.suggest_float("gamma", 1e-8, 10.0, log=True),
-    }
+
+def suggest_params(trial: Any) -> dict[str, Any]:
+    """Propose parameters."""
+    return {name: values.suggest(trial, name) for name, values in SEARCH_SPACE.items()}
 
 
 def finished_trials(study: Any) -> list[Any]:

@@ -20,7 +20,7 @@ from toytip.datasets.rides import (
 
 
 def modules_of(*names: str) -> tuple[str, ...]:
-    """Return modules of this package and what it shares, as names within toytip."""
+    """Return the names within toytip of the shared module and of modules of this package."""
     return ("datasets.rides", *(f"datasets.fhvhv.{name}" for name in names))
 
 

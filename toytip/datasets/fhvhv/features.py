@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import numpy.typing as npt
 
 from toytip.core.columns import Columns
@@ -15,8 +16,9 @@ HIGH_TIP_RATIO = 0.2
 
 @feature(available="pickup", needs=["request_at", "pickup_at"], dtype="float32")
 def wait_time(trips: Columns) -> npt.ArrayLike:
-    """Return the seconds from the request to the pickup."""
-    return seconds_between(trips["request_at"], trips["pickup_at"])
+    """Return the seconds from the request to the pickup. NaN if the request time is missing."""
+    waits = seconds_between(trips["request_at"], trips["pickup_at"])
+    return np.where(np.isnat(trips["request_at"]), np.nan, waits)
 
 
 @feature(available="dropoff", needs=["pickup_at", "dropoff_at", "trip_miles"], dtype="float32", repeats=False)

@@ -11,7 +11,7 @@ from toytip.datasets.tlc.synthetic import SYNTHETIC
 
 
 def modules_of(*names: str) -> tuple[str, ...]:
-    """Return modules of this package and what it shares, as names within toytip."""
+    """Return the names within toytip of the shared module and of modules of this package."""
     return ("datasets.rides", *(f"datasets.tlc.{name}" for name in names))
 
 

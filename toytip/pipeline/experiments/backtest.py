@@ -171,7 +171,9 @@ def _run_fold(
     settings, name = context.settings, str(fold.validation_month)
     merged = reduce(ValueCounts.merge, (counts[month] for month in fold.train_months))
     rate_names = dataset.target_rate_set(settings.feature_set)
-    encoding = preprocess.fit_encoding(merged, fold.split, settings.segment, dataset, rate_names)
+    encoding = preprocess.fit_encoding(
+        merged, fold.split, settings.segment, dataset, rate_names, settings.max_bin
+    )
     fitted = train.fit_model(
         context, files, frames_of, encoding, booster_params(settings), f"train to {name}"
     )

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from toytip.cluster import workers_by_address
 from toytip.config import Settings
 from toytip.core.model import Encoding
 from toytip.core.months import Month
+from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.redact import first_line
 from toytip.core.splits import Split, overlaps, plan_split, split_names
@@ -23,8 +25,9 @@ from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest, package_versions
 from toytip.pipeline.fit_encoding import count_training_values, split_features
+from toytip.pipeline.plan import booster_params
 from toytip.progress.tracker import StageProgress
-from toytip.stages.preprocess import fit_encoding
+from toytip.stages import preprocess
 from toytip.store.manifest import Manifest, digest
 from toytip.store.store import Store
 from toytip.training import tuning
@@ -38,6 +41,7 @@ BIN_INDEX_BYTES = 2
 MAX_MATRIX_MEMORY_SHARE = 0.5
 # The final model has more training months than the folds, and may therefore need more rounds.
 ROUNDS_FACTOR = 1.2
+SAMPLE_HASH_FACTOR = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +113,10 @@ def tune(
     Raises ConfigError if there are too few months, ToytipError if the study cannot be written, and
     PlanError if the workers do not have enough memory.
     """
-    split = split_features(context.settings, features)
+    settings, split = context.settings, split_features(context.settings, features)
+    dataset = dataset_of(str(features.config["taxi"]))
+    names = (*dataset.feature_set(settings.feature_set), *dataset.target_rate_set(settings.feature_set))
+    booster_params(settings).require_known_constraints(names)
     months = tuple(dict.fromkeys(file.key.month for file in features.files))
     time_folds = make_time_folds(months, split, folds)
     name = _study_name(context.settings, features, split, folds, max_rows)
@@ -158,19 +165,17 @@ def _run_study(
         if resumed_trials:
             stage.advance(steps=min(resumed_trials, trials))
         show_trial = _trial_display(stage, len(numbers))
-        tuning.run_study(study, trials, numbers, _fold_runner(context, matrix), show_trial)
+        base, run_folds = booster_params(context.settings), _fold_runner(context, matrix)
+        tuning.run_study(study, trials, numbers, base, run_folds, show_trial)
 
 
 def _fold_runner(context: RunContext, matrix: TuningMatrix) -> Callable[[list[FoldJob]], list[FoldScore]]:
     """Return a function that runs folds on the workers, which share one matrix."""
-    client, settings = context.client, context.settings
+    client = context.client
     shared = client.scatter(matrix, broadcast=True)
-    limits = (settings.rounds, settings.early_stopping_rounds)
 
     def run_folds(jobs: list[FoldJob]) -> list[FoldScore]:
-        futures = [
-            client.submit(tuning.run_fold, shared, job.fold, job.params, *limits, pure=False) for job in jobs
-        ]
+        futures = [client.submit(tuning.run_fold, shared, *job, pure=False) for job in jobs]
         return list(client.gather(futures))
 
     return run_folds
@@ -204,8 +209,8 @@ def _training_matrix(
         samples = compute.map_partitions(
             context.client, frame, _sample_rows, encoding, share, context.settings.segment, stage=stage
         )
-    bin_indexes, labels, months = (np.concatenate(column) for column in zip(*samples, strict=True))
-    return TuningMatrix(bin_indexes, labels, months, encoding.bin_counts)
+    bin_indices, label, month, row_ids = map(np.concatenate, zip(*samples, strict=True))
+    return TuningMatrix(encoding.feature_names, encoding.bin_counts, bin_indices, label, month, row_ids)
 
 
 def _require_enough_memory(context: RunContext, values: float) -> None:
@@ -223,7 +228,22 @@ def _require_enough_memory(context: RunContext, values: float) -> None:
 
 def _sample_rows(features: Any, encoding: Encoding, share: float, segment: str) -> Any:
     inside = split_names(features, encoding.split, segment, encoding.dataset) != "other"
-    return tuning.tuning_rows(features[inside], encoding, share)
+    return sample_rows(features[inside], encoding, share)
+
+
+def sample_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tuple[Any, Any, Any, Any]:
+    """Return bin indices, labels, month numbers and trip IDs of a share of the rows.
+
+    A hash of the trip ID selects the rows, so the sample does not depend on the partitions.
+    """
+    sample = features
+    if share < 1:
+        hashes = features["trip_id"].to_numpy().astype(np.uint64) * np.uint64(SAMPLE_HASH_FACTOR)
+        sample = features[(hashes >> np.uint64(11)) < np.uint64(share * 2**53)]
+    pickup = sample["pickup_at"].dt
+    bin_indices = preprocess.encode(sample.reset_index(drop=True), encoding).to_numpy()
+    months = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
+    return bin_indices, sample[encoding.dataset.label.name].to_numpy(), months, sample["trip_id"].to_numpy()
 
 
 def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: TimeFolds) -> Encoding:
@@ -236,7 +256,7 @@ def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: Time
     frame = graph.read_version(context.store, dataset.table(FEATURES), features.version, files)
     counts = count_training_values(context, frame, files, names, split, dataset)
     rate_names = dataset.target_rate_set(settings.feature_set)
-    return fit_encoding(counts, split, settings.segment, dataset, rate_names)
+    return preprocess.fit_encoding(counts, split, settings.segment, dataset, rate_names, settings.max_bin)
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
@@ -251,7 +271,7 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
             "rows": rows,
             "feature_set": settings.feature_set,
             "segment": settings.segment,
-            "rounds": [settings.rounds, settings.early_stopping_rounds],
+            "params": asdict(booster_params(settings)),
         }
     )
 
@@ -265,16 +285,18 @@ def _limit_comment(result: TuningResult) -> str:
     return f"# The training ended at the maximum of {result.max_rounds} rounds. More rounds may be better."
 
 
-def write_params_file(
-    result: TuningResult, path: Path, features: Manifest, early_stopping_rounds: int
-) -> None:
+def write_params_file(result: TuningResult, path: Path, features: Manifest, base: BoosterParams) -> None:
     """Write the best parameters to a file for `--params`.
 
-    Raises ToytipError if the file cannot be written.
+    `base` has the parameters that are the same in all trials. Raises ToytipError if the file cannot
+    be written.
     """
     scores = result.best.fold_scores
     rounds = round(sum(score.rounds for score in scores) / len(scores) * ROUNDS_FACTOR)
-    params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
+    defaults = asdict(BoosterParams())
+    fixed = {name: value for name, value in asdict(base).items() if value != defaults[name]}
+    early_stopping = {"early_stopping_rounds": base.early_stopping_rounds}
+    params = {**fixed, **early_stopping, **result.best.params, "rounds": max(rounds, 1)}
     lines = [
         f"# Best of {len(result.trials)} trials on features {features.version}.",
         f"# Mean log loss of the folds ({', '.join(result.fold_months)}): {result.best.log_loss:.5f}",

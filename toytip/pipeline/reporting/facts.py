@@ -133,7 +133,7 @@ def _collect(
         histograms=source.section("features", lambda: _total_histograms(histograms, dataset), {}),
         learning_curve=source.section("training", lambda: _learning_curve(source), {}),
         evaluation=evaluation,
-        **_tally_facts(tallies, dataset.segments),
+        **tally_facts(tallies, dataset.segments),
         value_words=dataset.value_words,
         listed_slices=dataset.listed_slices,
         segment_note=dataset.segment.words.explanation if dataset.segment else "",
@@ -276,7 +276,7 @@ def _evaluation(
     return report
 
 
-def _tally_facts(tallies: Tallies | None, segments: Sequence[str]) -> dict[str, Any]:
+def tally_facts(tallies: Tallies | None, segments: Sequence[str]) -> dict[str, Any]:
     """Return metric histograms for the curves: of the test split, or the last split with trips."""
     if tallies is None:
         return {}

@@ -1,1 +1,1 @@
-"""Work of a run before its first stage, and work that it prepares in the background."""
+"""Work before the first stage of a run, and work that a run prepares in the background."""

@@ -7,7 +7,7 @@ import importlib
 import threading
 
 # scikit-learn and dask-ml.
-TRAINING_MODULES = ("toytip.training.parallel",)
+TRAINING_MODULES = ("toytip.estimators.parallel",)
 # The libraries of the charts and of Dask's performance report, and the page.
 REPORT_MODULES = (
     "distributed.dashboard.scheduler",

@@ -163,11 +163,10 @@ def _threshold_pictures(facts: Facts) -> list[Picture]:
         best = max((p for p in curve if p.f1 is not None), key=lambda p: p.f1 or 0.0, default=None)
         if best is None:
             continue
-        at = facts.threshold or 0.5
-        caption = (
-            f"The vertical line marks the decision threshold of the model, {at:.3f}. "
-            f"F1 is highest at threshold {best.threshold:.2f}, with a value of {best.f1:.3f}."
-        )
+        caption = f"F1 is highest at threshold {best.threshold:.2f}, with a value of {best.f1:.3f}."
+        if facts.threshold is not None:
+            line = f"The vertical line marks the decision threshold of the model, {facts.threshold:.3f}."
+            caption = f"{line} {caption}"
         title = f"Metrics by threshold, {name} trips"
         baseline = evaluation.f1_always_positive
         pictures.append(

@@ -28,6 +28,7 @@ from toytip.datasets.registry import match_dataset
 from toytip.io.access import open_file
 from toytip.sources.csv_files.numbers import columns_with_decimal_commas, with_plain_numbers
 from toytip.sources.formats import GZIP_MAGIC
+from toytip.stages.conform import FIRST_ROW_LINE
 
 CSV_BLOCK_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 4 * 2**20
@@ -37,8 +38,6 @@ ENCODINGS_BY_MARK = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-# Line 1 is the header. Empty lines do not count.
-FIRST_ROW_LINE = 2
 CSV_HINT = (
     "Correct the lines of the file, or convert it to Parquet. "
     "A text that contains the delimiter must be in double quotes."

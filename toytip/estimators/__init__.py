@@ -1,0 +1,1 @@
+"""Estimators for scikit-learn and dask-ml, and the pipeline of a run."""

@@ -1,0 +1,1 @@
+"""Judge predictions that any program made, and compare them on a leaderboard."""
