@@ -98,8 +98,8 @@ def test_only_the_command_line_prints():
     assert {path.relative_to(PACKAGE).parts[0] for path in printing} <= {"cli", "progress"}
 
 
-def test_only_the_package_of_a_data_set_knows_its_columns():
-    own = PACKAGE / "datasets" / "tlc"
+def test_only_the_data_sets_know_their_columns():
+    own = PACKAGE / "datasets"
     words = re.compile(r'high_tip|PULocationID|"card"')
     files = [path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".js", ".html", ".css", ".sql"}]
     assert not [label(path) for path in files if own not in path.parents and words.search(path.read_text())]

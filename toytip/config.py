@@ -29,7 +29,6 @@ from toytip.settings_files import (
 
 Env = Literal["dev", "prod"]
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
-Taxi = Literal["yellow", "green"]
 GateMode = Literal["on", "dry-run", "off"]
 StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
@@ -62,7 +61,7 @@ class Settings(BaseSettings):
     source: str | None = _setting(
         None,
         "TLC trip records in Parquet or CSV: a folder, a glob, a URI or a comma-separated list. "
-        "tlc:green or tlc:yellow downloads the files of --months.",
+        "tlc:green, tlc:yellow or tlc:fhvhv downloads the files of --months.",
         computed_default="a synthetic year",
     )
     source_endpoint_url: str | None = _setting(
@@ -71,7 +70,7 @@ class Settings(BaseSettings):
     months: str | None = _setting(
         None,
         "Months of the source: a year such as 2023, a range such as 2023-01:2023-12, or a list such as "
-        "2023-01,2023-03. Required for tlc:green and tlc:yellow.",
+        "2023-01,2023-03. Required for a download such as tlc:green.",
         computed_default="all months of the files",
     )
     data_dir: str = _setting("./toytip-data", "Folder for downloaded files.", min_length=1)

@@ -20,9 +20,9 @@ from pydantic import BaseModel
 
 from toytip.cli import results
 from toytip.config import Settings
+from toytip.core.dataset.synthetic import SyntheticReport
 from toytip.core.jsonable import FLATTEN
 from toytip.core.months import Month
-from toytip.datasets.tlc.synthetic import SyntheticReport
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.judgment import Judgment
 from toytip.models.card import CardOfModel, ModelComparison

@@ -9,6 +9,7 @@ from toytip.core import glossary
 from toytip.core.dataset.declarations import AVAILABILITY_TIMES
 from toytip.core.schema import Column, Table
 from toytip.core.tables import TABLES
+from toytip.datasets.fhvhv.dataset import FHVHV
 from toytip.datasets.tlc.dataset import TLC
 
 READABLE_TABLES = tuple(TLC.table(each) for each in TABLES if not each.is_artifact)
@@ -64,6 +65,16 @@ def _source() -> str:
     return table(("Column of `trips`", "Other names in files", "Required"), rows)
 
 
+def _fhvhv() -> str:
+    docs, aliases = FHVHV.column_docs, {field.name: field.aliases for field in FHVHV.fields}
+    rows = []
+    for name in dict.fromkeys((*aliases, *FHVHV.feature_availability, FHVHV.label.name)):
+        availability = FHVHV.feature_availability.get(name) or docs[name].available_at
+        source = ", ".join(map(code, aliases[name])) or "same name" if name in aliases else "computed"
+        rows.append([code(name), source, docs[name].unit, availability, docs[name].text])
+    return table(("Column", "Column in files", "Unit", "Availability", "Meaning"), rows)
+
+
 def tables_page() -> str:
     """Return the page of tables and columns."""
     availabilities = "\n".join(
@@ -96,4 +107,8 @@ def tables_page() -> str:
         "## Source columns",
         "toytip ignores upper case, spaces and underscores in the column names of files.",
         _source(),
+        "## Columns of Uber and Lyft",
+        "The tables above have the columns of yellow and green taxis. For the files of Uber and Lyft (`fhvhv`), the tables "
+        "`trips`, `rejects` and `features` have these columns instead ([data](../explanation/data.md#trips-of-uber-and-lyft)):",
+        _fhvhv(),
     )

@@ -62,7 +62,7 @@ ERRORS = {
     "an empty file": (run_on_damaged(lambda p: p.write_bytes(b"")), "is empty"),
     "another schema": (
         run_on_damaged(lambda p: pq.write_table(pa.table({"a": [1]}), p)),
-        "not a yellow or green",
+        "not a yellow, green or fhvhv",
     ),
     "a null-typed fare": (
         run_on_damaged(lambda p: pq.write_table(raw_table(9).set_column(9, "fare_amount", pa.nulls(9)), p)),

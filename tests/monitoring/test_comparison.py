@@ -75,7 +75,7 @@ def test_a_shifted_feature_is_named(model, year, spec):
 
 def test_a_changed_card_share_is_named_and_not_attributed_to_the_model(model, year, spec):
     report = inject_drift(model, year, spec, "card")
-    assert alert_subjects(report) == {("drift", "payment_type"), ("share", "card")}
+    assert alert_subjects(report) == {("drift", "payment_type"), ("share", "segment")}
     caption, _, _ = read_section(report)
     assert caption.startswith(
         "2 alerts in 2021-12, but no alert for worse model performance. If F1 falls together with F1"
@@ -136,7 +136,7 @@ def test_the_default_synthetic_year_drifts(model, year):
     drifting = SyntheticSpec(rows_per_month=ROWS, seed=11)
     inputs = {**year, **{month: score(model, month, drifting) for month in YEAR[3:7]}}
     report = monitor_year(model, inputs, months=YEAR[:7]).report
-    assert {("share", "card"), ("missing", "passenger_count")} <= {
+    assert {("share", "segment"), ("missing", "passenger_count")} <= {
         (alert.kind, alert.name) for alert in report.alert_history
     }
     _, text, tables = read_section(report)

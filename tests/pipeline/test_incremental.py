@@ -201,7 +201,7 @@ def test_the_fingerprint_of_a_stage_covers_its_imports():
     }
     assert {"datasets.tlc.rules", "datasets.tlc.fields"} < set(STAGE_MODULES["clean"])
     assert {"datasets.tlc.rules", "datasets.tlc.features"} < set(STAGE_MODULES["read"])
-    assert {"datasets.tlc.features", "datasets.tlc.groups"} < set(STAGE_MODULES["train"])
+    assert {"datasets.tlc.features", "datasets.rides"} < set(STAGE_MODULES["train"])
     for stage, names in STAGE_MODULES.items():
         own = {f"toytip.{name}" for name in names}
         assert own <= graph.modules, stage

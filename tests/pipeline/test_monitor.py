@@ -27,7 +27,7 @@ def test_a_run_monitors_its_months(finished_run):
     assert report["feature_reference"] == ["2020-01", "2020-02"]
     assert report["performance_reference"] == ["2020-03"]
     assert report["version"] == summary["version"]
-    assert ("share", "card") in {(alert["kind"], alert["name"]) for alert in report["active_alerts"]}
+    assert ("share", "segment") in {(alert["kind"], alert["name"]) for alert in report["active_alerts"]}
     assert {"feature_histograms", "metric_histograms", "monitoring"} <= set(summary["tables"])
     # The metrics of the test month are those of the run.
     realized = report["performance_by_month"][-1]["metrics"]

@@ -81,5 +81,5 @@ def test_the_fall_of_f1_in_april_2020_is_due_to_the_card_share(real_data_dir, tm
         assert prevalence["segment_share"] < 0.8 * prevalence["total"]
     history = summary["monitoring"]["alert_history"]
     alerts = {(alert["month"], alert["kind"], alert["name"]) for alert in history}
-    assert ("2020-05", "share", "card") in alerts
+    assert ("2020-05", "share", "segment") in alerts
     assert not {name for _, kind, name in alerts if kind == "model"}

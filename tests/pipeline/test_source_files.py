@@ -56,7 +56,7 @@ REFUSED = {
     ),
     "predictions": (
         lambda f: add(f, "predictions.parquet", pa.table({"a": [1]})),
-        "is not a yellow or green",
+        "is not a yellow, green or fhvhv trip record",
     ),
 }
 

@@ -334,9 +334,9 @@ LAYOUTS = {
         "Start with 2011",
     ),
     "for-hire vehicles": (
-        lambda t: renamed(t, tpep_pickup_datetime="pickup_datetime", extra="hvfhs_license_num"),
-        "records of for-hire vehicles",
-        "Use yellow or green trip records.",
+        lambda t: renamed(t, tpep_pickup_datetime="pickup_datetime", extra="dispatching_base_num"),
+        "trip records of for-hire vehicles (fhv)",
+        "Use yellow, green or fhvhv trip records.",
     ),
     "both taxi types": (
         lambda t: t.append_column("lpep_pickup_datetime", t["tpep_pickup_datetime"]),
@@ -350,7 +350,7 @@ LAYOUTS = {
     ),
     "another table": (
         lambda _: pa.table({"a": [1], "b": [2]}),
-        "it is not a yellow or green trip record",
+        "it is not a yellow, green or fhvhv trip record",
         "This file has the columns 'a', 'b'",
     ),
     "all problems at once": (

@@ -47,7 +47,7 @@ BROKEN = {
     "no rows": (lambda f: pq.write_table(raw_table(9).slice(0, 0), only(f)), "no rows"),
     "another table": (
         lambda f: pq.write_table(pa.table({"a": [1], "b": [2]}), only(f)),
-        "not a yellow or green trip",
+        "not a yellow, green or fhvhv trip",
     ),
     "no fare": (lambda f: drop(f, "fare_amount"), "fare_amount is missing"),
     "no zone": (lambda f: drop(f, "PULocationID"), "PULocationID is missing"),

@@ -17,7 +17,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.trips import raw_table, write_months
+from toytip.core.dataset.synthetic import SyntheticSpec
 from toytip.core.months import Month
+from toytip.datasets.fhvhv.synthetic import generate_month
 from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
@@ -286,7 +288,7 @@ def test_text_in_utf16_without_a_mark_is_an_error(name, tmp_path):
 
 CSV_FAULTS = {
     "a value too many": (lambda text: text + "1,2\n", "line 94 has 2 values, and the header has 19 columns"),
-    "no header": (lambda text: text.partition("\n")[2], "it is not a yellow or green trip record"),
+    "no header": (lambda text: text.partition("\n")[2], "it is not a yellow, green or fhvhv trip record"),
     "only a header": (lambda text: text.partition("\n")[0] + "\n", "the file has no rows"),
     "a column twice": (
         lambda text: re.sub("(?m)$", ",0.5", text.rstrip("\n")).replace(",0.5", ",extra", 1),
@@ -370,20 +372,22 @@ def test_other_taxis_are_named_with_a_way_to_select(tmp_path):
     write_months(tmp_path, TABLES, "green")
     yellow = {month: raw_table(50, month) for month in MONTHS}
     write_months(tmp_path, yellow)
-    for kind, column in {"fhv": "dispatching_base_num", "fhvhv": "hvfhs_license_num"}.items():
-        write(
-            tmp_path, f"{kind}_tripdata_2023-01.parquet", pa.table({column: ["B1"], "pickup_datetime": ["x"]})
-        )
+    fhv = pa.table({"dispatching_base_num": ["B1"], "pickup_datetime": ["x"]})
+    write(tmp_path, "fhv_tripdata_2023-01.parquet", fhv)
+    fhvhv = generate_month(Month(2023, 1), SyntheticSpec(rows_per_month=50))
+    write(tmp_path, "fhvhv_tripdata_2023-01.parquet", fhvhv)
     with pytest.raises(SourceError) as caught:
         open_source(str(tmp_path))
     assert (
-        str(caught.value) == f"cannot use source {tmp_path}: it contains yellow, green, fhv and fhvhv files"
+        str(caught.value) == f"cannot use source {tmp_path}: it contains yellow, green, fhvhv and fhv files"
     )
-    choices = f"--source '{tmp_path}/yellow*.parquet' or --source '{tmp_path}/green*.parquet'"
+    kinds = ("yellow", "green", "fhvhv")
+    choices = " or ".join(f"--source '{tmp_path}/{kind}*.parquet'" for kind in kinds)
     assert caught.value.hint == f"Select one taxi type, for example {choices}."
     assert open_source(f"{tmp_path}/green*.parquet").taxi == "green"
-    with pytest.raises(SourceError, match=r"trip records of for-hire vehicles \(fhvhv\)"):
-        open_source(f"{tmp_path}/fhvhv*.parquet")
+    assert open_source(f"{tmp_path}/fhvhv*.parquet").taxi == "fhvhv"
+    with pytest.raises(SourceError, match=r"trip records of for-hire vehicles \(fhv\)"):
+        open_source(f"{tmp_path}/fhv_*.parquet")
 
 
 def test_a_folder_per_taxi_is_proposed(tmp_path):
@@ -443,7 +447,9 @@ def test_files_of_other_programs_do_not_count(tmp_path):
     write(tmp_path, ".ipynb_checkpoints/green_tripdata_2023-01.parquet", TABLES[MONTHS[0]])
     assert open_source(str(tmp_path)).rows == ROWS
     write(tmp_path, "predictions.parquet", pa.table({"a": [1]}))
-    with pytest.raises(SourceError, match=r"predictions.parquet: it is not a yellow or green trip record"):
+    with pytest.raises(
+        SourceError, match=r"predictions.parquet: it is not a yellow, green or fhvhv trip record"
+    ):
         open_source(str(tmp_path))
 
 

@@ -42,7 +42,7 @@ class Model:
 
     @property
     def taxi(self) -> str:
-        """The taxi type of the training trips: `yellow` or `green`."""
+        """The taxi type of the training trips: `yellow`, `green` or `fhvhv`."""
         return self.trained_model.taxi
 
     @property

@@ -62,8 +62,8 @@ class Store:
     The argument `version` is a version or a tag. Without a version, methods read the current
     version: the newest run that passed the promotion gate, or the target of a later release or
     rollback. Before the first gate, the newest run is current. `as_of` selects the version that was
-    current at a time (`"2026-11-24T10:15"`, UTC). `taxi` (`"yellow"` or `"green"`) ignores versions
-    of the other taxi type. A call determines the version once and reads only files of this version.
+    current at a time (`"2026-11-24T10:15"`, UTC). `taxi`, such as `"green"`, ignores versions of
+    other taxi types. A call determines the version once and reads only files of this version.
 
     Methods raise StoreError if a version, a table or a month does not exist, or if the checksum of
     a file differs from the checksum in the manifest.

@@ -18,9 +18,8 @@ from toytip.config import (
     ProgressChoice,
     Settings,
     StartMethod,
-    Taxi,
 )
-from toytip.datasets.words import Segment
+from toytip.datasets.words import Segment, Taxi
 
 SOURCE_PANEL = "Source"
 STORE_PANEL = "Store"
@@ -225,7 +224,7 @@ TaxiOption = Annotated[
     Taxi | None,
     option(
         "--taxi",
-        help="Taxi type of the model. Required if both types have a matching model.",
+        help="Taxi type of the model. Required if several types have a matching model.",
         choices=get_args(Taxi),
         default="the only type that has a matching model",
         metavar="TAXI",

@@ -16,7 +16,7 @@ from toytip.cli.command import (
 from toytip.cli.lazy_group import HelpfulCommand, HelpfulGroup
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import JsonOption, option, output_option
-from toytip.config import Taxi
+from toytip.datasets.words import Taxi
 
 if TYPE_CHECKING:
     from toytip.store.run_manifest import RunManifest
@@ -48,7 +48,7 @@ def runs(
             metavar="TAXI",
             help="Taxi type of the runs.",
             choices=get_args(Taxi),
-            default="both types",
+            default="all types",
         ),
     ] = None,
     status: Annotated[

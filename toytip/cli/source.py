@@ -16,8 +16,7 @@ from toytip.cli.options import (
     option,
     setting_option,
 )
-from toytip.config import Taxi
-from toytip.datasets.tlc.names import DriftKind
+from toytip.datasets.words import DriftKind, SyntheticKind, Taxi
 
 # `toytip source check` reads no store, so this option names the server of the source.
 SourceServerOption = Annotated[
@@ -34,7 +33,7 @@ HeldTaxiOption = Annotated[
     Taxi | None,
     option(
         "--taxi",
-        help="Taxi type of the month. Required if runs of both types hold the month.",
+        help="Taxi type of the month. Required if runs of several types hold the month.",
         choices=get_args(Taxi),
         default="the only type whose runs hold the month",
         metavar="TAXI",
@@ -183,6 +182,16 @@ def synth(
         int | None, setting_option("synth_rows_per_month", "--rows-per-month", metavar="N")
     ] = None,
     seed: Annotated[int | None, setting_option("synth_seed", "--seed", metavar="N")] = None,
+    taxi: Annotated[
+        SyntheticKind,
+        option(
+            "--taxi",
+            metavar="TAXI",
+            help="Taxi type of the trips.",
+            choices=get_args(SyntheticKind),
+            default="yellow",
+        ),
+    ] = "yellow",
     inject_drift: Annotated[
         DriftKind | None,
         option(
@@ -205,7 +214,7 @@ def synth(
     json_: JsonOption = False,
     **options: Unpack[SynthOptions],
 ) -> None:
-    """Generate a synthetic year of yellow trips.
+    """Generate a synthetic year of trips.
 
     The files have the format of the TLC's files, and contain a known number of invalid rows.
     """
@@ -213,14 +222,14 @@ def synth(
     settings = resolve_command_settings(flags, resumable=True)
     from toytip.cli.render.source import show_synthetic
     from toytip.cluster import connect
-    from toytip.datasets.tlc.synthetic import SyntheticReport
+    from toytip.core.dataset.synthetic import SyntheticReport
     from toytip.pipeline.source import write_synthetic
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
     with connect(settings) as client, progress.show_live():
         source = write_synthetic(
-            client, settings, folder, progress, inject_drift=inject_drift, drift=not no_drift
+            client, settings, folder, progress, taxi=taxi, inject_drift=inject_drift, drift=not no_drift
         )
     report = SyntheticReport(
         folder=folder, file_count=len(source.files), rows=source.rows, months=source.months

@@ -134,7 +134,7 @@ class TrainedModel:
     hour_zone_threshold: float = 0.5
     """Decision threshold of the hour-and-zone baseline, tuned on the same validation trips."""
     taxi: str = "yellow"
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
 
     def with_split(self, split: Split) -> Self:
         """Return the model with a different split, for example with more test months.

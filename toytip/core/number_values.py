@@ -6,6 +6,7 @@ neither missing nor valid is unreadable: cleaning rejects its row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,14 @@ def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     except pa.ArrowInvalid:
         texts = [None if item is None else item.decode(errors="replace") for item in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def replace_texts(column: pa.ChunkedArray, texts: Sequence[tuple[str, int]]) -> pa.ChunkedArray:
+    """Return text in which some texts, in upper or lower case, are replaced by their codes."""
+    text = pc.utf8_trim_whitespace(to_text(column))
+    names, codes = zip(*texts, strict=True)
+    index = pc.index_in(pc.utf8_upper(text), pa.array(names))
+    return pc.coalesce(pc.take(pa.array(map(str, codes)), index), text)
 
 
 def parse_numbers(text: pa.ChunkedArray) -> tuple[Float64Array, BoolArray | None]:

@@ -83,7 +83,7 @@ class SourcePartition:
     """A range of rows of one month of the source."""
 
     taxi: str
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
     month: Month
     """Month of the rows."""
     uri: str

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.synthetic import SyntheticFiles
+from toytip.core.text import join_words
+from toytip.datasets.fhvhv.dataset import FHVHV
 from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.words import KINDS
+from toytip.datasets.words import KINDS, SYNTHETIC_KINDS
 from toytip.errors import ConfigError
 
-DATASETS = (TLC,)
+DATASETS = (TLC, FHVHV)
 REJECT_REASONS = tuple(dict.fromkeys(name for dataset in DATASETS for name in dataset.reject_reasons))
 
 
@@ -38,11 +41,59 @@ def dataset_of(kind: str) -> Dataset:
     )
 
 
-def detect_kind(columns: Sequence[str]) -> str | None:
-    """Return the kind of source files that columns show, or None if they do not show it.
+def match_dataset(columns: Collection[str]) -> Dataset:
+    """Return the data set to which the columns of a source file or of trips belong.
+
+    It is the data set with the kind that the columns show, or else the one with the most of the
+    columns.
+
+    >>> match_dataset(["lpep_pickup_datetime"]).name, match_dataset([]).name
+    ('tlc', 'tlc')
+    """
+    return max(
+        DATASETS,
+        key=lambda dataset: (
+            dataset.layout.detect_kind(columns) is not None,
+            len(dataset.field_names.match(columns)),
+        ),
+    )
+
+
+def has_field(column: str) -> bool:
+    """Return whether a column is a field of any data set."""
+    return any(dataset.field_names.field_of(column) is not None for dataset in DATASETS)
+
+
+def kinds_in_columns(columns: Collection[str]) -> list[str]:
+    """Return the kinds of source files of which columns have a name that no other kind has.
+
+    >>> kinds_in_columns(["lpep_pickup_datetime", "tpep_pickup_datetime"])
+    ['yellow', 'green']
+    """
+    return [kind for dataset in DATASETS for kind in dataset.layout.kinds_in_columns(columns)]
+
+
+def detect_kind(columns: Collection[str]) -> str | None:
+    """Return the kind of source files that columns show, or None if they do not show exactly one.
 
     >>> detect_kind(["lpep_pickup_datetime"]), detect_kind(["pickup_datetime"])
     ('green', None)
     """
-    kinds = (dataset.detect_kind(columns) for dataset in DATASETS)
-    return next((kind for kind in kinds if kind is not None), None)
+    kinds = {dataset.layout.detect_kind(columns) for dataset in DATASETS} - {None}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def unusable_kind(columns: Collection[str]) -> str | None:
+    """Return the kind of published files that toytip cannot use, or None for other files."""
+    return match_dataset(columns).layout.unusable_kind(columns)
+
+
+def synthetic_files(kind: str) -> SyntheticFiles:
+    """Return the synthetic files of a kind. Raises ConfigError if toytip does not generate it."""
+    files = dataset_of(kind).synthetic
+    if files is None or files.kind != kind:
+        raise ConfigError(
+            f"cannot generate files of {kind} taxis: toytip has no synthetic trips of this type",
+            hint=f"Choose {join_words(SYNTHETIC_KINDS, 'or')}.",
+        )
+    return files

@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from toytip.core.dataset.segments import ALL_ROWS
+from toytip.datasets.fhvhv import names as fhvhv_names
+from toytip.datasets.fhvhv import words as fhvhv_words
 from toytip.datasets.tlc import names, words
 
 # The kinds of source files, such as taxi types.
-KINDS = tuple(names.TAXI_NUMBERS)
+KINDS = (*names.TAXI_NUMBERS, *fhvhv_names.KIND_NUMBERS)
+# The kind of the built-in source.
+DEFAULT_KIND = "yellow"
+SYNTHETIC_KINDS = (DEFAULT_KIND, *fhvhv_names.KIND_NUMBERS)
 # The segment of all rows, which every data set has, comes first.
 SEGMENTS = (ALL_ROWS, names.CARD)
-# The type of the option and of the setting.
+# The types of options and settings.
 if TYPE_CHECKING:
     Segment = str
+    Taxi = str
+    SyntheticKind = str
+    DriftKind = str
 else:
     Segment = Literal[SEGMENTS]
+    Taxi = Literal[KINDS]
+    SyntheticKind = Literal[SYNTHETIC_KINDS]
+    DriftKind = Literal[names.DRIFT_KINDS]
 SEGMENT_WORDS = {names.CARD: words.CARD_WORDS}
 
 
@@ -25,4 +36,4 @@ def value_label(column: str, value: str) -> str:
     >>> value_label("payment_type", "2"), value_label("trip_distance", "2")
     ('cash', '2')
     """
-    return words.VALUE_WORDS.get(column, {}).get(value, value)
+    return {**words.VALUE_WORDS, **fhvhv_words.VALUE_WORDS}.get(column, {}).get(value, value)

@@ -31,7 +31,7 @@ class ModelCard:
     run_version: str
     """Run version: the version of the run that trained the model."""
     taxi: str
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
     segment: str
     """Segment that the model was trained on: `all` or `card` trips."""
     features: dict[str, str]

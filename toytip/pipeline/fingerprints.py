@@ -27,6 +27,7 @@ _ROW_MODULES = (
     "core.dataset.dataset",
     "core.dataset.declarations",
     "core.dataset.field_names",
+    "core.dataset.layout",
     "core.dataset.trip_ids",
     "core.months",
     "core.number_values",

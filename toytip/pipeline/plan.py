@@ -13,9 +13,9 @@ from toytip.core.months import Month
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import Split, TimeRange, overlaps, plan_split
-from toytip.core.text import plural
+from toytip.core.text import join_words, plural
 from toytip.datasets.registry import dataset_of
-from toytip.errors import PlanError
+from toytip.errors import ConfigError, PlanError
 from toytip.progress.tracker import Progress
 from toytip.sources.inspection import unusual_row_counts
 from toytip.sources.source import Source
@@ -52,9 +52,14 @@ class RunPlan:
     def of(cls, settings: Settings, source: Source) -> Self:
         """Plan a run on a source.
 
-        Raises ConfigError if the settings do not fit the months of the source.
+        Raises ConfigError if the settings do not fit the months or the data set of the source.
         """
         dataset = dataset_of(source.taxi)
+        if settings.segment not in dataset.segments:
+            raise ConfigError(
+                f"cannot use segment {settings.segment}: trips of {source.taxi} taxis do not have this segment",
+                hint=f"Choose {join_words(dataset.segments, 'or')}.",
+            )
         rate_names = dataset.target_rate_set(settings.feature_set)
         features = (*dataset.feature_set(settings.feature_set), *rate_names)
         params = booster_params(settings)

@@ -33,7 +33,7 @@ class SourceInfo:
     """The source that a run read."""
 
     taxi: str
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
     months: tuple[str, ...]
     """Months of the source, as `2023-01`."""
     source: str

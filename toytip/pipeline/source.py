@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 from toytip import cluster
 from toytip.cluster import ClusterPlan, preflight
 from toytip.config import Settings
 from toytip.core.access import StorageOptions
+from toytip.core.dataset.synthetic import SyntheticFiles, SyntheticSpec
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import mask_credentials
-from toytip.datasets.tlc.names import DriftKind
-from toytip.datasets.tlc.synthetic import (
-    SYNTHETIC_MONTHS,
-    SyntheticSpec,
-    generate_month,
-    month_file_name,
-)
-from toytip.datasets.words import KINDS
+from toytip.core.text import join_words
+from toytip.datasets.registry import synthetic_files
+from toytip.datasets.words import DEFAULT_KIND, KINDS
 from toytip.engine import source_tasks
 from toytip.errors import ConfigError
 from toytip.io.access import open_file_io, resolve_storage_options
@@ -42,7 +38,7 @@ def prepare_plan(
     PlanError.
     """
     if settings.source is None:
-        split_months(settings, synthetic_months(settings))
+        split_months(settings, synthetic_months(settings, synthetic_files(DEFAULT_KIND)))
         return None
     plan = RunPlan.of(settings, open_configured_source(settings, progress))
     cluster_plan = cluster_plan or cluster.plan_cluster(settings)
@@ -75,7 +71,7 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
 
 
 def open_configured_source(settings: Settings, progress: Progress) -> Source:
-    """Return the source of the settings. Download the files of `tlc:yellow` and `tlc:green`."""
+    """Return the source of the settings. Download the files of a source such as `tlc:yellow`."""
     assert settings.source is not None, "the synthetic year has no source to open"
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
@@ -94,7 +90,7 @@ def download_months(
     if taxi not in KINDS:
         raise ConfigError(
             f"cannot download files of {taxi!r} taxis: the TLC has no such files",
-            hint=f"Choose {' or '.join(KINDS)}.",
+            hint=f"Choose {join_words(KINDS, 'or')}.",
         )
     if not settings.months:
         raise ConfigError(
@@ -115,9 +111,9 @@ def download_months(
     return report, months
 
 
-def synthetic_months(settings: Settings) -> tuple[Month, ...]:
+def synthetic_months(settings: Settings, files: SyntheticFiles) -> tuple[Month, ...]:
     """Return the months of the synthetic year. Raises ConfigError for invalid months."""
-    return parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
+    return parse_months(settings.months) if settings.months else files.months
 
 
 def ensure_synthetic_source(context: RunContext) -> Source:
@@ -133,33 +129,38 @@ def write_synthetic(
     folder: str,
     progress: Progress,
     *,
+    taxi: str = DEFAULT_KIND,
     inject_drift: str | None = None,
     drift: bool = True,
 ) -> Source:
     """Write the missing months of the synthetic year to a folder, and return the source.
 
-    Raises ConfigError if `inject_drift` is not a kind of drift.
+    Raises ConfigError if there are no synthetic files of the taxi type, or if `inject_drift` is not
+    a kind of their drift.
     """
-    spec = _synthetic_spec(settings, inject_drift, drift)
-    months = synthetic_months(settings)
-    uris = {month: f"{folder}/{month_file_name(month)}" for month in months}
+    synthetic = synthetic_files(taxi)
+    spec = _synthetic_spec(settings, synthetic, inject_drift, drift)
+    names = {month: synthetic.file_name(month) for month in synthetic_months(settings, synthetic)}
     storage = resolve_storage_options(folder, settings.endpoint_url)
     files = open_file_io(folder, storage)
-    missing = {month: uri for month, uri in uris.items() if not files.exists(month_file_name(month))}
-    _write_months(client, missing, storage, spec, progress, folder)
+    uris = {month: f"{folder}/{name}" for month, name in names.items()}
+    missing = {month: uri for month, uri in uris.items() if not files.exists(names[month])}
+    _write_months(client, missing, storage, synthetic, spec, progress, folder)
     return discovery.open_source(",".join(uris.values()), settings.months, settings.endpoint_url)
 
 
-def _synthetic_spec(settings: Settings, inject_drift: str | None, drift: bool) -> SyntheticSpec:
-    if inject_drift is not None and inject_drift not in get_args(DriftKind):
+def _synthetic_spec(
+    settings: Settings, synthetic: SyntheticFiles, inject_drift: str | None, drift: bool
+) -> SyntheticSpec:
+    if inject_drift is not None and inject_drift not in synthetic.drift_kinds:
         raise ConfigError(
             f"cannot inject drift {inject_drift!r}: this kind of drift does not exist",
-            hint=f"Choose {', '.join(get_args(DriftKind))}.",
+            hint=f"Choose {', '.join(synthetic.drift_kinds)}.",
         )
     return SyntheticSpec(
         rows_per_month=settings.synth_rows_per_month,
         seed=settings.synth_seed,
-        injected_drift=cast("DriftKind | None", inject_drift),
+        injected_drift=inject_drift,
         drift=drift,
     )
 
@@ -168,6 +169,7 @@ def _write_months(
     client: Any,
     uris: Mapping[Month, str],
     storage: StorageOptions,
+    synthetic: SyntheticFiles,
     spec: SyntheticSpec,
     progress: Progress,
     folder: str,
@@ -179,5 +181,6 @@ def _write_months(
         f"writing a synthetic year of about {spec.rows_per_month:,} trips per month "
         f"to {mask_credentials(folder)}"
     )
+    generate = partial(synthetic.generate_month, spec=spec)
     with progress.stage("synth", len(uris)) as stage:
-        source_tasks.generate_source(client, dict(uris), storage, partial(generate_month, spec=spec), stage)
+        source_tasks.generate_source(client, dict(uris), storage, generate, stage)

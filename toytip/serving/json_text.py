@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from toytip.datasets.tlc.fields import match_fields
+from toytip.datasets.registry import match_dataset
 
 TRIPS_KEY = "trips"
 VALUES_PER_COLUMN = "an object or a list per column"
@@ -37,7 +37,7 @@ def has_columns(value: dict[str, Any]) -> bool:
     >>> has_columns({"VendorID": {"0": 2, "1": 1}}), has_columns({"VendorID": 2})
     (True, False)
     """
-    names = match_fields(value).values()
+    names = match_dataset(value).field_names.match(value).values()
     return bool(names) and all(isinstance(value[name], dict | list) for name in names)
 
 

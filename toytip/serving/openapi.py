@@ -96,7 +96,9 @@ def _trip(model: TrainedModel) -> Schema:
     """Return the schema of a trip that a model scores, if no cleaning rule rejects the trip."""
     required, dataset = trip_columns.required_fields(model), model.encoding.dataset
     properties = {
-        dataset.source_column(field.name, model.taxi): _value(field, is_nullable=field.name not in required)
+        dataset.layout.source_column(field.name, model.taxi): _value(
+            field, is_nullable=field.name not in required
+        )
         for field in dataset.fields
         if not field.taxis or model.taxi in field.taxis
     }
@@ -112,7 +114,8 @@ def _trip(model: TrainedModel) -> Schema:
 def _value(field: Field, *, is_nullable: bool) -> Schema:
     """Return the schema of a value. A number can also be text, as in a CSV file."""
     missing = {"type": "null"}, {"type": "string", "pattern": _missing_pattern()}
-    return {"anyOf": [*_KINDS[field.kind], *(missing if is_nullable else ())]}
+    texts = [{"enum": [text for text, _ in field.texts]}] if field.texts else []
+    return {"anyOf": [*_KINDS[field.kind], *texts, *(missing if is_nullable else ())]}
 
 
 def _missing_pattern() -> str:

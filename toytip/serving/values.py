@@ -53,6 +53,11 @@ class InvalidValuesError(Exception):
 def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
     """Return values as a column of `trips`. Raises InvalidValuesError."""
     dtype = field_column(field).dtype
+    if field.texts:
+        codes = dict(field.texts)
+        values = [
+            codes.get(value.strip().upper(), value) if isinstance(value, str) else value for value in values
+        ]
     if field.kind != "time" and len(values) > _FEW_VALUES:
         numbers = _plain_numbers(values, field)
         if numbers is not None:

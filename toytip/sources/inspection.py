@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
-from toytip.datasets.tlc.fields import FIELDS_BY_NAME, TAXIS
+from toytip.datasets.registry import dataset_of
 from toytip.sources.row_check import RowCheck, check_rows
 from toytip.sources.source import Source
 from toytip.stages.conform import UnreadableValues, label_line, label_row
@@ -23,14 +23,6 @@ ADJACENT_MONTHS = 2
 MAX_OUT_OF_MONTH_SHARE = 0.01
 MAX_REJECTED_SHARE = 0.5
 MAX_REPEATED_SHARE = 0.01
-# The newest of these columns in a file identifies the version of its schema.
-SCHEMA_VERSIONS = (
-    ("cbd_congestion_fee", "since 2025 (cbd_congestion_fee)"),
-    ("Airport_fee", "since 2023 (Airport_fee)"),
-    ("airport_fee", "since 2021 (airport_fee)"),
-    ("congestion_surcharge", "since 2019 (congestion_surcharge)"),
-)
-OLDEST_SCHEMA_VERSION = "before 2019"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +64,7 @@ class SourceReport:
     """The contents of a source."""
 
     taxi: str
-    """`yellow` or `green`."""
+    """`yellow`, `green` or `fhvhv`."""
     rows: int
     """Number of rows in all months."""
     months: tuple[MonthReport, ...]
@@ -140,7 +132,9 @@ def _describe_month(source: Source, month: Month, checked: RowCheck) -> MonthRep
         uris=tuple(mask_credentials(file.uri) for file in files),
         rows=rows,
         bytes=sum(file.bytes for file in files),
-        schema_version=_schema_version(checked.null_shares),
+        schema_version=dataset_of(source.taxi).layout.schema_version(
+            [name for name, share in checked.null_shares.items() if share < 1]
+        ),
         null_shares={name: round(share, 6) for name, share in checked.null_shares.items() if share},
         out_of_month_share=checked.out_of_month / rows,
         adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
@@ -150,11 +144,6 @@ def _describe_month(source: Source, month: Month, checked: RowCheck) -> MonthRep
         notes=tuple(dict.fromkeys(note for file in files for note in file.notes)),
         warnings=tuple(_warnings(source, month, checked)),
     )
-
-
-def _schema_version(nulls: Mapping[str, float]) -> str:
-    versions = (version for column, version in SCHEMA_VERSIONS if nulls.get(column, 1) < 1)
-    return next(versions, OLDEST_SCHEMA_VERSION)
 
 
 def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
@@ -180,6 +169,7 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         label = label_line if is_csv else label_row
         yield from (file_name + values.describe(label) for values in unreadable)
     missing = dict.fromkeys(name for file in files for name in file.missing_columns)
-    for field in (FIELDS_BY_NAME[name] for name in missing):
-        if source.taxi in (field.taxis or TAXIS) and field.since is not None and month.year > field.since:
+    for field in map(dataset_of(source.taxi).fields_by_name.__getitem__, missing):
+        is_published = not field.taxis or source.taxi in field.taxis
+        if is_published and field.since is not None and month.year > field.since:
             yield f"column {field.name} is missing, and the TLC publishes it since {field.since}"

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.declarations import OUT_OF_MONTH
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS, TRIPS
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import match_fields
-from toytip.datasets.tlc.rules import out_of_month
+from toytip.datasets.registry import dataset_of
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.sources.reader import read_partition, row_in_file
 from toytip.sources.source import Source
@@ -49,7 +49,8 @@ class RowCheck:
 class _Counts:
     """Counts of the rows of a month, which grow part by part."""
 
-    def __init__(self) -> None:
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
         self.rules = Counter[int]()
         self.histograms: list[pd.DataFrame] = []
         self.hashes: list[UInt64Array] = []
@@ -61,16 +62,18 @@ class _Counts:
 
     def add(self, part: SourcePartition) -> None:
         raw = read_partition(part)
-        names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri, TLC)
-        columns = conform.complete_columns(by_field, part, TLC)
-        trips = TLC.table(RAW_TRIPS).validate(pd.DataFrame(columns))
-        rule_index = clean.first_broken_rule(trips, TLC)
+        dataset = self.dataset
+        names = dataset.field_names.match(raw.column_names)
+        by_field = conform.read_columns(raw, part.uri, dataset)
+        columns = conform.complete_columns(by_field, part, dataset)
+        trips = dataset.table(RAW_TRIPS).validate(pd.DataFrame(columns))
+        rule_index = clean.first_broken_rule(trips, dataset)
         self.rules.update(rule_index.tolist())
-        accepted = clean.accepted_trips(trips, rule_index, TLC)
-        self.histograms.append(profile(featurize(accepted, TLC), TLC))
-        self.hashes.append(hash_trips(accepted))
-        self.out_of_month += int(np.count_nonzero(out_of_month.rejects(columns)))
-        unreadable = conform.find_unreadable(raw, by_field, TLC)
+        accepted = clean.accepted_trips(trips, rule_index, dataset)
+        self.histograms.append(profile(featurize(accepted, dataset), dataset))
+        self.hashes.append(hash_trips(accepted, dataset))
+        self.out_of_month += int(np.count_nonzero(dataset.rule(OUT_OF_MONTH).rejects(columns)))
+        unreadable = conform.find_unreadable(raw, by_field, dataset)
         for field, column in by_field.items():
             present = int(np.count_nonzero(pd.notna(column.array)))
             present += unreadable[field].count if field in unreadable else 0
@@ -90,7 +93,8 @@ def check_rows(source: Source, month: Month) -> RowCheck:
 
     Raises SourceError if the data is corrupt, and SchemaError if a column cannot be converted.
     """
-    counts = _Counts()
+    dataset = dataset_of(source.taxi)
+    counts = _Counts(dataset)
     of_month = replace(source, files=source.by_month[month])
     for partition in of_month.partitions(CHECKED_ROWS):
         for part in partition.by_file():
@@ -100,7 +104,7 @@ def check_rows(source: Source, month: Month) -> RowCheck:
         of_file = replace(values, present=counts.present[uri, column])
         unreadable[uri] = (*unreadable.get(uri, ()), of_file)
     rules = counts.rules
-    rejects = {reason: rules[index] for index, reason in enumerate(TLC.reject_reasons) if rules[index]}
+    rejects = {reason: rules[index] for index, reason in enumerate(dataset.reject_reasons) if rules[index]}
     histograms = merge_profiles(counts.histograms)
     return RowCheck(
         rejects=rejects,
@@ -112,13 +116,13 @@ def check_rows(source: Source, month: Month) -> RowCheck:
     )
 
 
-def hash_trips(trips: pd.DataFrame) -> UInt64Array:
+def hash_trips(trips: pd.DataFrame, dataset: Dataset) -> UInt64Array:
     """Return a hash of each trip, which is equal for trips that are equal in all columns.
 
     The ID, which is the number of the row, does not count.
     """
     mixed = np.zeros(len(trips), np.uint64)
-    for name in TRIPS.names:
+    for name in dataset.table(TRIPS).names:
         if name != "trip_id":
             values = trips[name].to_numpy()
             mixed ^= values.view(np.uint64 if values.itemsize == 8 else np.uint32)

@@ -27,6 +27,7 @@ from toytip.core.number_values import (
     is_text,
     read_amounts,
     read_codes,
+    replace_texts,
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
@@ -96,7 +97,7 @@ def complete_columns(
             columns[field.name] = by_field[field.name].array
         elif field.required:
             raise SchemaError(
-                f"cannot use {partition.uri}: column {dataset.source_column(field.name, partition.taxi)} is missing",
+                f"cannot use {partition.uri}: column {dataset.layout.source_column(field.name, partition.taxi)} is missing",
                 hint="Use trip records of the TLC, with all their columns.",
             )
         else:
@@ -242,7 +243,10 @@ def read_column(column: pa.ChunkedArray, field: Field, name: str, uri: str) -> C
             f"cannot use {uri}: column {name} is {column.type}, not {KIND_DESCRIPTIONS[field.kind]}",
             hint=f"Convert the column to {KIND_DESCRIPTIONS[field.kind]}.",
         )
-    return _READERS[field.kind](decode_dictionary(column))
+    column = decode_dictionary(column)
+    if field.texts and is_text(column.type):
+        column = replace_texts(column, field.texts)
+    return _READERS[field.kind](column)
 
 
 def is_convertible(arrow_type: pa.DataType, field: Field) -> bool:

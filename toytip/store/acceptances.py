@@ -20,7 +20,7 @@ class Acceptance:
     """A decision of a person that a held month may be used for training."""
 
     taxi: str
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
     month: str
     """Accepted month, for example `2020-04`."""
     reason: str

@@ -37,7 +37,7 @@ class RunFacts:
     """The source, the model and the quality of a run of all stages."""
 
     taxi: str
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
     months: tuple[str, ...]
     """Months of the source, for example `2023-01`."""
     source: str

@@ -22,7 +22,7 @@ class RunSummary:
     created_at: str
     """Publication time in UTC (ISO 8601)."""
     taxi: str
-    """Taxi type, `yellow` or `green`."""
+    """Taxi type, `yellow`, `green` or `fhvhv`."""
     source: str
     """Source as set by the user, without credentials, or `synthetic` for the synthetic year."""
     months: tuple[str, ...]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from toytip.cli.render.tables import make_console, new_table, print_wrapped, show_table
+from toytip.core.dataset.synthetic import SyntheticReport
 from toytip.core.text import plural
-from toytip.datasets.tlc.synthetic import SyntheticReport
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
 

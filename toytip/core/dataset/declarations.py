@@ -41,7 +41,9 @@ class Field:
     since: int | None = None
     """Year in which the publisher added the column, if files of earlier years do not have it."""
     taxis: tuple[str, ...] = ()
-    """Kinds of source files that have the column."""
+    """Kinds of source files that have the column. Empty for all kinds."""
+    texts: tuple[tuple[str, int], ...] = ()
+    """Texts that the files have for codes, in upper case, with the codes."""
 
 
 @dataclass(frozen=True)

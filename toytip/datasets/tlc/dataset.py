@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
-from toytip.datasets.tlc import docs, examples, features, fields, groups, names, rules, slices, words
+from toytip.datasets.rides import HOUR_AND_ZONE, ZONE_RATES
+from toytip.datasets.tlc import docs, examples, features, fields, names, rules, slices, words
+from toytip.datasets.tlc.layout import LAYOUT
 from toytip.datasets.tlc.monitoring import MONITORING
+from toytip.datasets.tlc.synthetic import SYNTHETIC
 
 
 def modules_of(*names: str) -> tuple[str, ...]:
-    """Return modules of this package, as names within toytip."""
-    return tuple(f"datasets.tlc.{name}" for name in names)
+    """Return the names within toytip of the shared module and of modules of this package."""
+    return ("datasets.rides", *(f"datasets.tlc.{name}" for name in names))
 
 
 TLC = Dataset(
@@ -24,14 +27,12 @@ TLC = Dataset(
     label=features.high_tip,
     segment=features.card,
     score_columns=("PULocationID", "DOLocationID"),
-    target_encoding=groups.ZONE_RATES,
-    baseline=groups.HOUR_AND_ZONE,
-    hash_columns=groups.HASH_COLUMNS,
+    target_encoding=ZONE_RATES,
+    baseline=HOUR_AND_ZONE,
+    hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount"),
     modules={
-        "clean": modules_of("dataset", "fields", "names", "rules"),
-        **dict.fromkeys(
-            ("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features", "groups")
-        ),
+        "clean": modules_of("dataset", "fields", "layout", "names", "rules"),
+        **dict.fromkeys(("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features")),
     },
     monitoring=MONITORING,
     zone_columns=("PULocationID", "DOLocationID"),
@@ -41,6 +42,6 @@ TLC = Dataset(
     value_words=words.VALUE_WORDS,
     golden_rows=examples.golden_rows,
     placeholders=examples.placeholders,
-    source_column=fields.source_column,
-    detect_kind=fields.detect_taxi,
+    layout=LAYOUT,
+    synthetic=SYNTHETIC,
 )

@@ -14,37 +14,12 @@ from toytip.core.dataset.declarations import (
     segment,
 )
 from toytip.core.schema import Column, nullable_int
-from toytip.core.times import hour, minute, seconds_between, weekday
+from toytip.core.times import seconds_between
+from toytip.datasets.rides import TIME_FEATURES
 from toytip.datasets.tlc.words import CARD_WORDS
 
 HIGH_TIP_RATIO = 0.2
-WORK_HOURS = tuple(range(8, 19))
 CARD_PAYMENT_TYPE = 1
-
-
-@feature(available="pickup", needs=["pickup_at"], dtype="int8")
-def pickup_weekday(trips: Columns) -> npt.ArrayLike:
-    """Return the day of the week, 0 for Monday."""
-    return weekday(trips["pickup_at"])
-
-
-@feature(available="pickup", needs=["pickup_at"], dtype="int8")
-def pickup_hour(trips: Columns) -> npt.ArrayLike:
-    """Return the hour, 0 to 23."""
-    return hour(trips["pickup_at"])
-
-
-@feature(available="pickup", needs=["pickup_at"], dtype="int8")
-def pickup_minute(trips: Columns) -> npt.ArrayLike:
-    """Return the minute, 0 to 59."""
-    return minute(trips["pickup_at"])
-
-
-@feature(available="pickup", needs=["pickup_at"], dtype="int8")
-def work_hours(trips: Columns) -> npt.ArrayLike:
-    """Return 1 from Monday to Friday, from 8:00 to 18:59, else 0."""
-    pickup_at = trips["pickup_at"]
-    return (weekday(pickup_at) < 5) & np.isin(hour(pickup_at), WORK_HOURS)
 
 
 @feature(available="dropoff", needs=["pickup_at", "dropoff_at"], dtype="float32")
@@ -67,10 +42,7 @@ def _amount_feature(name: str) -> Feature:
 
 
 FEATURES: tuple[Feature, ...] = (
-    pickup_weekday,
-    pickup_hour,
-    pickup_minute,
-    work_hours,
+    *TIME_FEATURES,
     column_feature("pickup", nullable_int("passenger_count")),
     column_feature("pickup", Column("PULocationID", "int32")),
     column_feature("pickup", nullable_int("VendorID")),

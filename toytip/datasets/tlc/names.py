@@ -1,11 +1,7 @@
 """Names that options and settings need before a run loads the data set."""
 
-from __future__ import annotations
-
-from typing import Literal
-
 # The taxi types, with the number of each type in trip IDs.
 TAXI_NUMBERS = {"yellow": 1, "green": 2}
 CARD = "card"
 # The kinds of drift that can be added to a synthetic year.
-DriftKind = Literal["distance", "card", "skill"]
+DRIFT_KINDS = ("distance", "card", "skill")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-
 from toytip.core.arrays import BoolArray
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import rule
-from toytip.core.dataset.trip_ids import file_month_index
-from toytip.core.times import month_index
+from toytip.datasets.rides import (
+    any_missing,
+    non_positive_duration,
+    out_of_month,
+    overlong_trip,
+    unreadable_value,
+)
 
-MAX_HOURS = 24
 MAX_MILES = 300
 REQUIRED_COLUMNS = (
     "pickup_at",
@@ -25,23 +26,9 @@ REQUIRED_COLUMNS = (
 
 
 @rule
-def unreadable_value(trips: Columns) -> BoolArray:
-    """A value is not a time, a code or an amount, for example the text `ten` as a fare."""
-    unreadable = trips.get("unreadable")
-    return np.zeros(len(trips["trip_id"]), bool) if unreadable is None else np.asarray(unreadable, bool)
-
-
-@rule
 def missing_value(trips: Columns) -> BoolArray:
     """The pickup or dropoff time, the fare, the tip, the distance, or a zone is null."""
-    missing = [pd.isna(trips[name]) for name in REQUIRED_COLUMNS]
-    return np.asarray(np.logical_or.reduce(missing), bool)
-
-
-@rule
-def out_of_month(trips: Columns) -> BoolArray:
-    """The pickup is not in the month of the file."""
-    return np.not_equal(month_index(trips["pickup_at"]), file_month_index(trips["trip_id"]))
+    return any_missing(trips, REQUIRED_COLUMNS)
 
 
 @rule
@@ -54,18 +41,6 @@ def non_positive_fare(trips: Columns) -> BoolArray:
 def negative_tip(trips: Columns) -> BoolArray:
     """The tip is negative."""
     return trips["tip_amount"] < 0
-
-
-@rule
-def non_positive_duration(trips: Columns) -> BoolArray:
-    """The dropoff is not after the pickup."""
-    return trips["dropoff_at"] <= trips["pickup_at"]
-
-
-@rule
-def overlong_trip(trips: Columns) -> BoolArray:
-    """The trip takes more than 24 hours. Probably, the meter was not stopped."""
-    return trips["dropoff_at"] - trips["pickup_at"] > np.timedelta64(MAX_HOURS, "h")
 
 
 @rule

@@ -9,22 +9,17 @@ not describe real passengers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from toytip.core.arrays import Int64Array
-from toytip.core.months import Month, parse_months
-from toytip.datasets.tlc.names import DriftKind
+from toytip.core.dataset.synthetic import SyntheticFiles, SyntheticSpec
+from toytip.core.months import Month
+from toytip.datasets.synthetic_city import MONTHLY_DRIFT, SYNTHETIC_MONTHS, choose_rows, month_rows
+from toytip.datasets.tlc.names import DRIFT_KINDS
 from toytip.datasets.tlc.synthetic_trips import draw_trips
-
-SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
-
-# For each calendar month from January: trips relative to the yearly mean, and the drift (0 to 1).
-MONTHLY_VOLUME = np.array([1.42, 1.40, 1.00, 0.55, 0.60, 0.75, 0.85, 0.95, 1.05, 1.15, 1.13, 1.15])
-MONTHLY_DRIFT = np.array([0.0, 0.0, 0.35, 1.0, 0.95, 0.75, 0.6, 0.5, 0.4, 0.35, 0.35, 0.3])
 
 # Share of a month's rows that each cleaning rule must reject. The shares are close to those of real
 # months, except that every rule rejects some rows.
@@ -41,38 +36,6 @@ KILOMETERS_PER_MILE = 1.609344
 CARD_TO_CASH_SHARE = 0.3
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyntheticSpec:
-    """The parameters of a synthetic year.
-
-    `rows_per_month` is the mean over the year. `drift` enables the drift of 2020. `injected_drift`
-    adds a drift of one kind, which monitoring should find:
-
-    - `distance`: distances are in kilometers instead of miles.
-    - `card`: 30 % of the card trips become cash trips.
-    - `skill`: high tips are shuffled among the card trips, so that their share stays the same.
-    """
-
-    rows_per_month: int = 100_000
-    seed: int = 2020
-    drift: bool = True
-    injected_drift: DriftKind | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyntheticReport:
-    """The files of a synthetic year."""
-
-    folder: str
-    """Folder or URI of the files."""
-    file_count: int
-    """Number of monthly files."""
-    rows: int
-    """Number of rows in all files."""
-    months: tuple[Month, ...]
-    """Months of the files."""
-
-
 def month_file_name(month: Month) -> str:
     """Return the name that the TLC gives to the file of a month.
 
@@ -80,11 +43,6 @@ def month_file_name(month: Month) -> str:
     'yellow_tripdata_2020-01.parquet'
     """
     return f"yellow_tripdata_{month}.parquet"
-
-
-def month_rows(month: Month, rows_per_month: int) -> int:
-    """Return the number of rows of a month's file, for a yearly mean of `rows_per_month`."""
-    return max(1, round(rows_per_month * float(MONTHLY_VOLUME[month.month - 1] / MONTHLY_VOLUME.mean())))
 
 
 def invalid_rows(month: Month, rows_per_month: int) -> dict[str, int]:
@@ -109,8 +67,13 @@ def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
     return pa.table({name: _arrow_column(name, values, rows) for name, values in trips.items()})
 
 
-def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: DriftKind | None) -> None:
-    """Add a drift of one kind to the trips, in place."""
+def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: str | None) -> None:
+    """Add a drift of one kind to the trips, in place.
+
+    - `distance`: distances are in kilometers instead of miles.
+    - `card`: 30 % of the card trips become cash trips.
+    - `skill`: high tips are shuffled among the card trips, so that their share stays the same.
+    """
     card = np.flatnonzero(trips["payment_type"] == 1)
     due = trips["total_amount"] - trips["tip_amount"]
     if kind == "distance":
@@ -129,7 +92,7 @@ def _add_invalid_rows(
     rng: np.random.Generator, trips: dict[str, Any], month: Month, counts: dict[str, int]
 ) -> None:
     """Make as many rows invalid per reason as `counts` says, in place. Each row gets one reason."""
-    chosen = _choose_rows(rng, len(trips["fare_amount"]), counts)
+    chosen = choose_rows(rng, len(trips["fare_amount"]), counts)
     _remove_values(trips, chosen["missing_value"])
     _move_out_of_month(trips, chosen["out_of_month"], month)
     _refund(trips, chosen["non_positive_fare"])
@@ -141,11 +104,6 @@ def _add_invalid_rows(
     dropoff[rows] = pickup[rows] + np.timedelta64(24 * 3600 + 37, "s")
     rows = chosen["implausible_distance"]
     trips["trip_distance"][rows] = np.where(np.arange(len(rows)) % 2, -3.2, 12_345.6)
-
-
-def _choose_rows(rng: np.random.Generator, rows: int, counts: dict[str, int]) -> dict[str, Int64Array]:
-    shuffled = rng.permutation(rows)[: sum(counts.values())]
-    return dict(zip(counts, np.split(shuffled, np.cumsum(list(counts.values()))[:-1]), strict=True))
 
 
 def _remove_values(trips: dict[str, Any], rows: Int64Array) -> None:
@@ -182,3 +140,12 @@ def _arrow_column(name: str, values: Any, rows: int) -> pa.Array:
     if name in ("PULocationID", "DOLocationID"):
         return pa.array(values, pa.float64(), from_pandas=True).cast(pa.int64())
     return pa.array(values, from_pandas=True)
+
+
+SYNTHETIC = SyntheticFiles(
+    kind="yellow",
+    months=SYNTHETIC_MONTHS,
+    drift_kinds=DRIFT_KINDS,
+    file_name=month_file_name,
+    generate_month=generate_month,
+)

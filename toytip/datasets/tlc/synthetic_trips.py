@@ -9,27 +9,30 @@ import numpy as np
 
 from toytip.core.arrays import BoolArray, Float64Array, Int64Array
 from toytip.core.months import Month
+from toytip.datasets.synthetic_city import (
+    AIRPORTS,
+    CENTER_RADIUS,
+    JFK,
+    City,
+    Rides,
+    city_map,
+    draw_bernoulli,
+    draw_rides,
+)
 
-CITY_ZONES = 263
-JFK, LAGUARDIA = AIRPORTS = (132, 138)
 JFK_FARE = 52.0
 AIRPORT_TOLL = 6.12
 CONGESTION_SURCHARGE = 2.5
 IMPROVEMENT_SURCHARGE = 0.3
 MTA_TAX = 0.5
-CENTER_RADIUS = 4  # miles
-# Relative number of pickups by hour of the day, as in a city of commuters.
-HOURLY_PICKUPS = np.array(
-    [27, 19, 13, 9, 8, 10, 22, 38, 47, 46, 45, 48, 51, 52, 54, 53, 49, 56, 64, 63, 56, 55, 51, 41.0]
-)
 # Dispatched trips have no passenger count, rate code or congestion surcharge. They are valid.
 DISPATCHED_SHARE = 0.02
 
 
 def draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
     """Return the raw columns of a month by name. `drift` is the strength of the drift, 0 to 1."""
-    city = _city_map()
-    rides = _draw_rides(rng, city, month, rows, drift)
+    city = city_map()
+    rides = draw_rides(rng, city, month, rows, drift)
     charges = _draw_charges(rng, city, rides)
     passengers = rng.choice([1, 2, 3, 4, 5, 6], rows, p=[0.72, 0.15, 0.05, 0.02, 0.035, 0.025]).astype(float)
     payments = _draw_payments(rng, city, rides, charges, passengers, drift)
@@ -58,94 +61,6 @@ def draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class _City:
-    """The zones of the city: miles east and north of the center, and relative pickup counts."""
-
-    east: Float64Array
-    north: Float64Array
-    weight: Float64Array
-
-    @property
-    def radius(self) -> Float64Array:
-        """Distance of each zone from the center in miles."""
-        return np.hypot(self.east, self.north)
-
-    @property
-    def card_preference(self) -> Float64Array:
-        """Preference of passengers in each zone for card payments and high tips, in log-odds."""
-        return np.asarray(np.cos(np.arange(CITY_ZONES) * 1.7) * 0.5 - 0.12 * self.radius)
-
-
-def _city_map() -> _City:
-    """Return the zones, which are the same for every seed.
-
-    The zones form a spiral that is dense in the center. The airports are far from the center.
-    """
-    index = np.arange(CITY_ZONES)
-    radius = 10 * (index * 101 % CITY_ZONES / CITY_ZONES) ** 1.3
-    angle = index * 2.399963  # the golden angle distributes the zones evenly over all directions
-    east, north = radius * np.cos(angle), radius * np.sin(angle)
-    weight = np.exp(-radius / 2.2) + 0.004
-    for zone, (x, y, share) in {JFK: (11.0, -7.0, 0.25), LAGUARDIA: (7.0, 3.0, 0.3)}.items():
-        east[zone - 1], north[zone - 1], weight[zone - 1] = x, y, share * weight.max()
-    return _City(east=east, north=north, weight=weight)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Rides:
-    """Where and when the trips begin and end. Zones are indexes into the city map."""
-
-    start: Int64Array
-    end: Int64Array
-    pickup: Any
-    hour: Int64Array
-    is_weekend: BoolArray
-    rush: Float64Array
-    distance: Float64Array
-    seconds: Int64Array
-
-
-def _draw_rides(rng: np.random.Generator, city: _City, month: Month, rows: int, drift: float) -> _Rides:
-    weight = city.weight * (1 + drift * 0.25 * city.radius)
-    in_zone = rng.random(rows) < 0.15
-    start = rng.choice(CITY_ZONES, rows, p=weight / weight.sum())
-    end = np.where(in_zone, start, rng.choice(CITY_ZONES, rows, p=weight / weight.sum()))
-    pickup, hour, is_weekend = _draw_pickups(rng, month, rows)
-    blocks = np.abs(city.east[start] - city.east[end]) + np.abs(city.north[start] - city.north[end])
-    distance = np.round((blocks + rng.gamma(2, 0.35, rows)) * rng.lognormal(0, 0.12, rows) + 0.01, 2)
-    rush = np.exp(-(((hour - 17) / 4.0) ** 2)) * ~is_weekend
-    speed = (
-        (9 + 0.9 * np.minimum(distance, 15))
-        * (1 - 0.35 * rush)
-        * (1 + 0.2 * drift)
-        * rng.lognormal(0, 0.18, rows)
-    )
-    return _Rides(
-        start=start,
-        end=end,
-        pickup=pickup,
-        hour=hour,
-        is_weekend=is_weekend,
-        rush=rush,
-        distance=distance,
-        seconds=np.clip(distance / speed * 3600, 20, 6 * 3600).astype(np.int64),
-    )
-
-
-def _draw_pickups(rng: np.random.Generator, month: Month, rows: int) -> tuple[Any, Int64Array, BoolArray]:
-    """Return pickup times in a month, the hour of each, and whether the day is on a weekend."""
-    first = np.datetime64(month.start, "D")
-    days = int((np.datetime64(month.next.start, "D") - first).astype(int))
-    day = rng.integers(0, days, rows)
-    is_weekend = (first + day).astype(np.int64) % 7 >= 2  # 1970-01-01 was a Thursday
-    is_weekend &= (first + day).astype(np.int64) % 7 <= 3
-    hour = rng.choice(24, rows, p=HOURLY_PICKUPS / HOURLY_PICKUPS.sum())
-    hour = np.where(is_weekend & (rng.random(rows) < 0.3), (hour + 5) % 24, hour)
-    seconds = (hour * 3600 + rng.integers(0, 3600, rows)).astype("timedelta64[s]")
-    return (first + day).astype("datetime64[us]") + seconds, hour, is_weekend
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Charges:
     """The amounts of the trips in dollars, without the tip."""
 
@@ -162,7 +77,7 @@ class _Charges:
         return self.fare + self.extra + self.tolls + self.congestion + (MTA_TAX + IMPROVEMENT_SURCHARGE)
 
 
-def _draw_charges(rng: np.random.Generator, city: _City, rides: _Rides) -> _Charges:
+def _draw_charges(rng: np.random.Generator, city: City, rides: Rides) -> _Charges:
     start, end, radius = rides.start, rides.end, city.radius
     from_jfk = (start == JFK - 1) & (radius[end] < CENTER_RADIUS)
     to_jfk = (end == JFK - 1) & (radius[start] < CENTER_RADIUS)
@@ -190,8 +105,8 @@ class _Payments:
 
 def _draw_payments(
     rng: np.random.Generator,
-    city: _City,
-    rides: _Rides,
+    city: City,
+    rides: Rides,
     charges: _Charges,
     passengers: Float64Array,
     drift: float,
@@ -206,7 +121,7 @@ def _draw_payments(
         + 0.3 * charges.is_night
     )
     payment_type = np.where(
-        _draw_bernoulli(rng, card_logit), 1, rng.choice([2, 3, 4], rows, p=[0.965, 0.02, 0.015])
+        draw_bernoulli(rng, card_logit), 1, rng.choice([2, 3, 4], rows, p=[0.965, 0.02, 0.015])
     )
     payment_type = np.where(rng.random(rows) < DISPATCHED_SHARE * (1 + drift), 0, payment_type)
     tip_logit = (
@@ -229,8 +144,4 @@ def _draw_tips(
     by_button = np.round(due * rng.choice([0.2, 0.25, 0.3], rows, p=[0.72, 0.2, 0.08]), 2)
     dollars = np.maximum(1.0, np.floor(fare * rng.uniform(0.06, 0.24, rows)))
     no_tip = rng.random(rows) < 0.06
-    return np.where(no_tip, 0.0, np.where(_draw_bernoulli(rng, logit), by_button, dollars))
-
-
-def _draw_bernoulli(rng: np.random.Generator, logit: Float64Array) -> BoolArray:
-    return np.asarray(rng.random(len(logit)) < 1 / (1 + np.exp(-logit)))
+    return np.where(no_tip, 0.0, np.where(draw_bernoulli(rng, logit), by_button, dollars))

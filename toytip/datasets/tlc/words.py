@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from toytip.core.dataset.segments import SegmentWords
+from toytip.datasets.time_words import TIME_WORDS
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# Source: the TLC's data dictionaries. Weekday 0 is Monday.
+# Source: the TLC's data dictionaries.
 VALUE_WORDS: dict[str, dict[str, str]] = {
     "payment_type": {
         "0": "flex fare",
@@ -27,8 +27,7 @@ VALUE_WORDS: dict[str, dict[str, str]] = {
     },
     "VendorID": {"1": "Creative Mobile", "2": "Curb", "6": "Myle", "7": "Helix"},
     "trip_type": {"1": "hailed in the street", "2": "dispatched"},
-    "work_hours": {"0": "outside work hours", "1": "work hours"},
-    "pickup_weekday": dict(zip(map(str, range(7)), _WEEKDAYS, strict=True)),
+    **TIME_WORDS,
 }
 
 CARD_WORDS = SegmentWords(

@@ -91,7 +91,7 @@ def _missing_column(taxi: str, checks: Sequence[RowCheck]) -> str | None:
     for check in checks:
         for column, share in check.null_shares.items():
             nulls[dataset.field_names.field_of(column) or column] += round(share * check.summary.rows)
-    return dataset.source_column(max(dataset.required_columns, key=nulls.__getitem__), taxi)
+    return dataset.layout.source_column(max(dataset.required_columns, key=nulls.__getitem__), taxi)
 
 
 def _with_held_months(report: SourceReport, checks: Mapping[Month, RowCheck], split: Split) -> SourceReport:

@@ -9,7 +9,8 @@ from pathlib import Path
 from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.core.redact import mask_credentials
-from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, month_file_name
+from toytip.datasets.registry import synthetic_files
+from toytip.datasets.words import DEFAULT_KIND
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.io.base import uri_scheme
@@ -73,11 +74,13 @@ def _existing_source(settings: Settings) -> Source | None:
 
 def _existing_synthetic_source(settings: Settings) -> Source | None:
     folder = synthetic_folder(settings.store, settings.synth_rows_per_month, settings.synth_seed)
-    months = parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
+    synthetic = synthetic_files(DEFAULT_KIND)
+    months = parse_months(settings.months) if settings.months else synthetic.months
+    names = [synthetic.file_name(month) for month in months]
     files = open_file_io(folder, resolve_storage_options(folder, settings.endpoint_url))
-    if not all(files.exists(month_file_name(month)) for month in months):
+    if not all(map(files.exists, names)):
         return None
-    uris = [f"{folder}/{month_file_name(month)}" for month in months]
+    uris = [f"{folder}/{name}" for name in names]
     return discovery.open_source(",".join(uris), settings.months, settings.endpoint_url)
 
 

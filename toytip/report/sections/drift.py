@@ -37,6 +37,17 @@ PERFORMANCE_HEADER = [
     "change in log loss due to model",
 ]
 NO_CHANGE = [""] * 5
+# The columns about the segment of the data set, which not every data set has.
+SEGMENT_COLUMNS = {
+    "share of card trips",
+    "share of high tips among card trips",
+    "AUC of card trips",
+    "due to share of card trips",
+}
+WORSE_MODEL = (
+    "The model performs worse if its part in F1 is negative, or its part in log loss is positive. "
+    "Estimated F1 is computed without labels."
+)
 
 
 @section("drift", "Drift and performance")
@@ -69,16 +80,22 @@ def _monitoring_blocks(
 def _performance_table(report: MonitoringReport) -> TableBlock:
     reference = report.reference_performance
     name = f"{reference.month} ({', '.join(report.performance_reference)})"
+    rows = [
+        [name, *_performance_cells(reference), *NO_CHANGE],
+        *(
+            [performance.month, *_performance_cells(performance), *_change_cells(performance)]
+            for performance in report.analysis_performance
+        ),
+    ]
+    caption = "Performance by month, and causes of changes"
+    if not any(performance.segment_share for performance in (reference, *report.analysis_performance)):
+        used = [index for index, title in enumerate(PERFORMANCE_HEADER) if title not in SEGMENT_COLUMNS]
+        header, *rows = [[cells[index] for index in used] for cells in (PERFORMANCE_HEADER, *rows)]
+        return TableBlock(caption=caption, header=header, rows=rows, note=WORSE_MODEL)
     return TableBlock(
-        caption="Performance by month, and causes of changes",
+        caption=caption,
         header=PERFORMANCE_HEADER,
-        rows=[
-            [name, *_performance_cells(reference), *NO_CHANGE],
-            *(
-                [performance.month, *_performance_cells(performance), *_change_cells(performance)]
-                for performance in report.analysis_performance
-            ),
-        ],
+        rows=rows,
         note="The parts due to the share of card trips, the share of high tips and the model add up to the "
         "change in F1 since the reference. The model performs worse if its part in F1 is negative, its part in "
         "log loss is positive, or AUC of card trips falls. AUC of all trips also depends on the mix of card "

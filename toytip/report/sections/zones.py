@@ -20,7 +20,7 @@ def zones_section(facts: Facts) -> Content:
     """Return trips, share of card trips and share of high tips, by borough and zone."""
     lead = (
         "The tables count the trips by pickup zone. As in the target encoding of zones, the share of high tips "
-        "is the share among card trips in the training months."
+        f"is the share among {_rated_trips(facts.zones)} in the training months."
     )
     if not facts.zones:
         reason = facts.missing_reasons.get("zones", "the feature histograms have no pickup zones")
@@ -41,6 +41,14 @@ def zones_section(facts: Facts) -> Content:
     return Content(lead, blocks)
 
 
+def _rated_trips(zones: Sequence[ZoneSummary]) -> str:
+    """Return the trips that the share of high tips counts, in words.
+
+    Some data sets have no card trips.
+    """
+    return "card trips" if any(zone.card_trips for zone in zones) else "trips"
+
+
 def _zone_map(facts: Facts) -> Picture:
     shares = {
         zone.zone_id: zone.label_share
@@ -49,8 +57,8 @@ def _zone_map(facts: Facts) -> Picture:
     }
     low, high = (formatting.format_share(pick(shares.values(), default=None)) for pick in (min, max))
     caption = (
-        f"{len(shares)} of {len(facts.zone_outlines)} zones have at least {MIN_ZONE_TRIPS} card trips in "
-        f"training. The share of high tips in these zones ranges from {low} to {high}. Each shade stands for a "
+        f"{len(shares)} of {len(facts.zone_outlines)} zones have at least {MIN_ZONE_TRIPS} "
+        f"{_rated_trips(facts.zones)} in training. The share of high tips in these zones ranges from {low} to {high}. Each shade stands for a "
         "quarter of these zones."
     )
     return charts.draw_zone_map("map", facts.zone_outlines, shares, caption)
@@ -95,5 +103,9 @@ def _zone_table(caption: str, zones: Sequence[ZoneSummary], label: str) -> Table
                 formatting.format_share(zone.label_share),
             ]
         )
-    header = [label, "trips kept", "share of card trips", "card trips in training", "share of high tips"]
+    rated = _rated_trips(zones)
+    header = [label, "trips kept", "share of card trips", f"{rated} in training", "share of high tips"]
+    if rated == "trips":
+        del header[2]
+        body = [[*cells[:2], *cells[3:]] for cells in body]
     return TableBlock(caption=caption, header=header, rows=body)

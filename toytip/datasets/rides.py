@@ -1,0 +1,139 @@
+"""The zones, rules, features and slices that all data sets of rides in New York have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from toytip.core.arrays import BoolArray
+from toytip.core.columns import Columns
+from toytip.core.dataset.declarations import Key, TargetEncoding, TargetRate, feature, rule
+from toytip.core.dataset.slices import MISSING, Slice, SliceCodes, column_slice, default_label, factorize
+from toytip.core.dataset.trip_ids import file_month_index
+from toytip.core.times import hour, minute, month_index, weekday
+from toytip.datasets.time_words import TIME_WORDS
+from toytip.datasets.zones import ZONE_ID_COUNT
+
+WORK_HOURS = tuple(range(8, 19))
+MAX_HOURS = 24
+# Edges of the distance slices in miles. The last slice has no upper edge.
+DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
+# The zone IDs of Newark, JFK and LaGuardia.
+AIRPORT_ZONES = (1, 132, 138)
+HOUR_WORDS = {str(hour): f"{hour}:00 to {hour}:59" for hour in range(24)}
+AIRPORT_WORDS = {"yes": "airport trips", "no": "trips without an airport"}
+
+# Rates of high tips by zone. Only rides of the segment count, if the data set has one.
+PICKUP_ZONE, DROPOFF_ZONE = (Key(name, ZONE_ID_COUNT) for name in ("PULocationID", "DOLocationID"))
+ZONE_RATES = TargetEncoding(
+    keys=(PICKUP_ZONE, DROPOFF_ZONE),
+    rates=(
+        TargetRate("pickup_zone_rate", "pickup", ("PULocationID",)),
+        TargetRate("dropoff_zone_rate", "dropoff", ("DOLocationID",)),
+        TargetRate("zone_pair_rate", "dropoff", ("PULocationID", "DOLocationID")),
+    ),
+)
+HOUR_AND_ZONE = (Key("pickup_hour", 24), PICKUP_ZONE)
+
+
+@rule
+def unreadable_value(trips: Columns) -> BoolArray:
+    """A value is not a time, a code or an amount, for example the text `ten` as a fare."""
+    unreadable = trips.get("unreadable")
+    return np.zeros(len(trips["trip_id"]), bool) if unreadable is None else np.asarray(unreadable, bool)
+
+
+@rule
+def out_of_month(trips: Columns) -> BoolArray:
+    """The pickup is not in the month of the file."""
+    return np.not_equal(month_index(trips["pickup_at"]), file_month_index(trips["trip_id"]))
+
+
+@rule
+def non_positive_duration(trips: Columns) -> BoolArray:
+    """The dropoff is not after the pickup."""
+    return trips["dropoff_at"] <= trips["pickup_at"]
+
+
+@rule
+def overlong_trip(trips: Columns) -> BoolArray:
+    """The trip takes more than 24 hours. Probably, the meter was not stopped."""
+    return trips["dropoff_at"] - trips["pickup_at"] > np.timedelta64(MAX_HOURS, "h")
+
+
+def any_missing(trips: Columns, names: Sequence[str]) -> BoolArray:
+    """Return the rows in which a value of one of the columns is missing."""
+    return np.asarray(np.logical_or.reduce([pd.isna(trips[name]) for name in names]), bool)
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def pickup_weekday(trips: Columns) -> npt.ArrayLike:
+    """Return the day of the week, 0 for Monday."""
+    return weekday(trips["pickup_at"])
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def pickup_hour(trips: Columns) -> npt.ArrayLike:
+    """Return the hour, 0 to 23."""
+    return hour(trips["pickup_at"])
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def pickup_minute(trips: Columns) -> npt.ArrayLike:
+    """Return the minute, 0 to 59."""
+    return minute(trips["pickup_at"])
+
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def work_hours(trips: Columns) -> npt.ArrayLike:
+    """Return 1 from Monday to Friday, from 8:00 to 18:59, else 0."""
+    pickup_at = trips["pickup_at"]
+    return (weekday(pickup_at) < 5) & np.isin(hour(pickup_at), WORK_HOURS)
+
+
+TIME_FEATURES = (pickup_weekday, pickup_hour, pickup_minute, work_hours)
+
+
+def distance_slice(column: str) -> Slice:
+    """Return the slices by distance, given the column with the distance in miles."""
+
+    def group(features: pd.DataFrame, _: tuple[str, ...]) -> SliceCodes:
+        codes = np.digitize(features[column], DISTANCE_EDGES_MILES[1:]).astype(np.int64)
+        values = [f"{low:g}-{high:g} miles" for low, high in pairwise(DISTANCE_EDGES_MILES)]
+        return codes, [*values, f"{DISTANCE_EDGES_MILES[-1]:g} miles or more"]
+
+    return Slice("distance", (column,), group, str)
+
+
+def _by_airport(features: pd.DataFrame, _: tuple[str, ...]) -> SliceCodes:
+    is_airport = np.isin(np.arange(ZONE_ID_COUNT), AIRPORT_ZONES)
+    pickup, dropoff = (
+        features[name].clip(0, ZONE_ID_COUNT - 1).to_numpy() for name in ("PULocationID", "DOLocationID")
+    )
+    return (is_airport[pickup] | is_airport[dropoff]).astype(np.int64), ["no", "yes"]
+
+
+def _by_borough(features: pd.DataFrame, boroughs: tuple[str, ...]) -> SliceCodes | None:
+    if not boroughs:
+        return None
+    zone = features["PULocationID"].clip(0, len(boroughs) - 1).to_numpy()
+    return factorize(pd.Series(np.array(boroughs, dtype=object)[zone]))
+
+
+def _borough_label(value: str) -> str:
+    return default_label("borough", value) if value in (MISSING, "unknown") else value
+
+
+AIRPORT_SLICE = Slice(
+    "airport",
+    ("PULocationID", "DOLocationID"),
+    _by_airport,
+    lambda value: AIRPORT_WORDS.get(value, value),
+)
+HOUR_SLICE = column_slice("hour", "pickup_hour", HOUR_WORDS)
+WEEKDAY_SLICE = column_slice("weekday", "pickup_weekday", TIME_WORDS["pickup_weekday"])
+BOROUGH_SLICE = Slice("borough", ("PULocationID",), _by_borough, _borough_label)
