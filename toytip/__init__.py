@@ -24,17 +24,25 @@ __all__ = [
     "ToytipError",
     "__version__",
     "errors",
+    "feature",
+    "label",
+    "load_project",
     "monitor",
     "open_store",
+    "reference",
+    "rule",
     "run",
+    "segment",
 ]
 
 if TYPE_CHECKING:
     from toytip import errors
     from toytip.api.model import Model
     from toytip.api.monitoring import Monitoring, monitor
+    from toytip.api.project import load_project
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
+    from toytip.core.dataset.declarations import feature, label, reference, rule, segment
     from toytip.errors import ToytipError
 else:
     _MODULES = {
@@ -43,9 +51,15 @@ else:
         "Run": "api.run",
         "Store": "api.store",
         "ToytipError": "errors",
+        "feature": "core.dataset.declarations",
+        "label": "core.dataset.declarations",
+        "load_project": "api.project",
         "monitor": "api.monitoring",
         "open_store": "api.store",
+        "reference": "core.dataset.declarations",
+        "rule": "core.dataset.declarations",
         "run": "api.run",
+        "segment": "core.dataset.declarations",
     }
 
     def __getattr__(name: str) -> Any:

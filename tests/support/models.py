@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
 from toytip.core.partitions import SourcePartition
@@ -41,27 +42,33 @@ def raw_month(taxi: str, month: Month = MONTHS[-1], rows: int = 1_500) -> pa.Tab
 
 @functools.cache
 def train_model(
-    taxi: str = "green", segment: str = "all", version: str = "v1", feature_set: str = "payment"
+    taxi: str = "green",
+    segment: str = "all",
+    version: str = "v1",
+    feature_set: str = "payment",
+    dataset: Dataset = TLC,
 ) -> TrainedModel:
     """Train a model of one synthetic month."""
-    month, names = MONTHS[0], TLC.feature_set(feature_set)
+    month, names = MONTHS[0], dataset.feature_set(feature_set)
     partition = SourcePartition(taxi=taxi, month=month, uri="synthetic", start=0, stop=1_500, number=0)
     raw = raw_month(taxi, month).slice(0, 1_500)
-    features = featurize.featurize(clean.clean(conform.conform(raw, partition, TLC), TLC)[0], TLC)
+    features = featurize.featurize(clean.clean(conform.conform(raw, partition, dataset), dataset)[0], dataset)
     split = plan_split(MONTHS)
     encoding = preprocess.fit_encoding(
-        preprocess.count_values(features, names, split, segment, TLC),
+        preprocess.count_values(features, names, split, segment, dataset),
         split,
         segment,
-        TLC,
-        TLC.target_rate_set(feature_set),
+        dataset,
+        dataset.target_rate_set(feature_set),
     )
-    rows = features[in_split(features, split, segment, "train", TLC)]
+    rows = features[in_split(features, split, segment, "train", dataset)]
     parts = [(preprocess.encode(rows, encoding), None)]
     share = encoding.positives / encoding.rows
     params = boosting.xgboost_params({"max_depth": 3, "eta": 0.4}, encoding.max_bin, share)
     matrix = boosting.build_matrix(parts, encoding.bin_counts, 1)
-    booster, _ = boosting.boost(matrix, rows["high_tip"].to_numpy(), None, params, rounds=ROUNDS, threads=1)
+    booster, _ = boosting.boost(
+        matrix, rows[dataset.label.name].to_numpy(), None, params, rounds=ROUNDS, threads=1
+    )
     content = boosting.model_bytes(booster, ROUNDS)
     return TrainedModel(version=version, booster=content, encoding=encoding, rounds=ROUNDS, taxi=taxi)
 
@@ -80,7 +87,9 @@ def register(store: Path, model: TrainedModel, *, promote: bool = True, **tags: 
 
 def make_card(model: TrainedModel) -> ModelCard:
     """Return the card of a model that was not evaluated."""
-    features = {name: TLC.feature_availability[name] for name in model.encoding.feature_names}
+    features = {
+        name: model.encoding.dataset.feature_availability[name] for name in model.encoding.feature_names
+    }
     node: dict[str, Any] = {
         "version": model.version,
         "created_at": "",

@@ -14,8 +14,8 @@ from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import Split, TimeRange, overlaps, plan_split
 from toytip.core.text import plural
-from toytip.datasets.registry import dataset_of
 from toytip.errors import PlanError
+from toytip.pipeline.startup.project import open_dataset
 from toytip.progress.tracker import Progress
 from toytip.sources.inspection import unusual_row_counts
 from toytip.sources.source import Source
@@ -54,7 +54,7 @@ class RunPlan:
 
         Raises ConfigError if the settings do not fit the months of the source.
         """
-        dataset = dataset_of(source.taxi)
+        dataset = open_dataset(settings, source.taxi)
         return cls(
             dataset=dataset,
             source=source,
