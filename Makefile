@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.dev-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install install-dev run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench bench-data reference docs docs-links clean
+.PHONY: help install install-dev run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser test-fuzz lint bench bench-data reference docs docs-links clean
 
 help:
 	@echo "make run           Run the pipeline on a synthetic year with eight workers (ARGS='--source DIR' for real months)"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-deploy   Test the Docker Compose and Kubernetes files, and the images (needs root)"
 	@echo "make test-volume   Test monitoring at a hundred times the rows, and the server with all trips of a year"
 	@echo "make test-browser  Test the report, the run dashboard and the site in Chromium"
+	@echo "make test-fuzz     Send any files, trips and requests through toytip (FUZZ_EXAMPLES=2000 per law)"
 	@echo "make examples      Execute the notebooks (TOYTIP_EXAMPLE_SOURCE names real months of 2020)"
 	@echo "make reference     Generate docs/reference from the code, and tables from benchmarks/results"
 	@echo "make docs          Build the documentation site in build/docs"
@@ -66,11 +67,14 @@ coverage: $(DEV_STAMP)
 
 STORE_STAMP := .venv/.store-installed
 $(STORE_STAMP): $(DEV_STAMP)
-	$(PIP) -e '.[dev,object-store]'
+	$(PIP) -e '.[dev,object-store,delta,cloud]'
 	@touch $@
 
+# The tests of Azure also need an emulator that is not on PyPI: `npm install --global azurite`.
 test-store: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py tests/system/test_object_store_faults.py $(ARGS)
+	$(BIN)/python -m pytest tests/sources/test_delta.py
+	$(BIN)/python -m pytest -m object_store tests/sources/test_cloud_sources.py
 
 test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/system/test_faults.py tests/system/test_commit_faults.py $(ARGS)
@@ -97,6 +101,17 @@ test-deploy: $(DEPLOY_STAMP)
 
 test-volume: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m volume tests/monitoring/test_comparison.py tests/serving/test_exactness.py $(ARGS)
+
+# All laws of the tests with more and different examples, and Schemathesis against `toytip serve`.
+FUZZ_STAMP := .venv/.fuzz-installed
+$(FUZZ_STAMP): $(DEV_STAMP)
+	$(PIP) -e '.[dev,fuzz]'
+	@touch $@
+
+FUZZ_EXAMPLES ?= 2000
+test-fuzz: $(FUZZ_STAMP)
+	TOYTIP_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -m 'fuzz or hypothesis' --timeout 0 -o faulthandler_timeout=0 \
+	  tests/stages/test_values.py tests/sources/test_any_table.py tests/serving/ $(ARGS)
 
 examples: $(DEV_STAMP)
 	$(BIN)/python -m examples.execute
@@ -135,5 +150,5 @@ test-browser: $(DOCS_STAMP)
 	$(BIN)/python -m pytest -m browser tests/ $(ARGS)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* .schemathesis \
 	  build dist toytip-store toytip-data

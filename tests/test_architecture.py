@@ -39,6 +39,7 @@ def test_the_root_holds_packages():
         "_version.py",
         "config.py",
         "errors.py",
+        "settings_files.py",
     }
 
 
@@ -51,6 +52,13 @@ def test_a_folder_fits_on_a_screen(folder):
 def test_stages_never_import_the_dask_side_of_xgboost(module):
     # An import contract cannot name a subpackage of another package.
     assert not re.search(r"xgboost(\.| import )dask", module.read_text())
+
+
+@pytest.mark.parametrize("module", MODULES, ids=label)
+def test_all_json_is_written_by_one_function(module):
+    """`json.dumps` writes NaN and Infinity, which are not JSON."""
+    if label(module) != "core/jsonable.py":
+        assert not re.search(r"\bjson\.dump|import dumps?\b|json_encode|JSONEncoder", module.read_text())
 
 
 @pytest.mark.parametrize(

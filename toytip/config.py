@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import fields
+import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,13 +13,19 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
-from toytip.core.redact import first_line, mask_credentials, suggest_name
+from toytip.core.redact import first_line, mask_credentials
 from toytip.datasets.words import Segment
 from toytip.errors import ConfigError
+from toytip.settings_files import (
+    FILE_ENCODING,
+    SETTINGS_FILE,
+    TomlSource,
+    check_settings_file,
+    read_params_file,
+)
 
 Env = Literal["dev", "prod"]
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
@@ -35,7 +40,7 @@ PATTERN_DESCRIPTIONS = {  # error messages
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
 MAX_WORKERS = 512
-SETTINGS_FILE, COMPUTED_DEFAULT = "toytip.toml", "computed_default"
+COMPUTED_DEFAULT = "computed_default"
 
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
@@ -58,7 +63,15 @@ class Settings(BaseSettings):
     """All settings of a run."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TOYTIP_", env_file=".env", toml_file=SETTINGS_FILE, extra="ignore", frozen=True
+        env_prefix="TOYTIP_",
+        env_file=".env",
+        env_file_encoding=FILE_ENCODING,
+        toml_file=SETTINGS_FILE,
+        extra="ignore",
+        frozen=True,
+        str_strip_whitespace=True,
+        coerce_numbers_to_str=True,  # months = 2023 in toytip.toml
+        allow_inf_nan=False,  # JSON, in which toytip stores settings, does not have these numbers
     )
 
     source: str | None = _setting(
@@ -261,6 +274,14 @@ class Settings(BaseSettings):
     )
     synth_seed: int = _setting(2020, "Random seed of the synthetic year.", ge=0)
 
+    @field_validator("store", "data_dir", "zone_lookup_file", "zone_map_file", "params")
+    @classmethod
+    def _expand_home(cls, path: str | None) -> str | None:
+        """Return a path with the home folder in place of `~`, which no shell replaces in a file."""
+        if path is None or not path.startswith("~") or Path(path).exists():
+            return path
+        return os.path.expanduser(path)  # noqa: PTH111 - keeps the path as it is without a home
+
     @field_validator("alert_window_months")
     @classmethod
     def _check_alert_window(cls, months: int, info: ValidationInfo) -> int:
@@ -281,7 +302,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's fixed signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources of settings in order: flags, environment, `.env`, `toytip.toml`."""
-        toml = TomlConfigSettingsSource(settings_cls)
+        toml = TomlSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
     @classmethod
@@ -293,7 +314,7 @@ class Settings(BaseSettings):
         or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
-        _check_settings_file()
+        check_settings_file(Settings.model_fields)
         try:
             settings = cls(**set_flags)
         except ValidationError as error:
@@ -315,9 +336,6 @@ class Settings(BaseSettings):
         }
 
 
-TUNABLE_SETTINGS = tuple(field.name for field in fields(BoosterParams))
-
-
 def _invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
     """Return the error of the first invalid setting, which comes from `file` or anywhere else."""
     first = error.errors()[0]
@@ -329,35 +347,3 @@ def _invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
         f"cannot use setting {name}={first.get('input')!r}: {cause}",
         hint=f"Change the setting in {file or places}.",
     )
-
-
-def _check_settings_file() -> None:
-    """Raise ConfigError if `toytip.toml` cannot be read or has a key that is not a setting."""
-    if Path(SETTINGS_FILE).is_file():
-        unknown = [name for name in _read_toml(SETTINGS_FILE) if name not in Settings.model_fields]
-        if unknown:
-            raise ConfigError(
-                f"cannot use {SETTINGS_FILE}: there is no setting {unknown[0]}",
-                hint=suggest_name(
-                    unknown[0], Settings.model_fields, "List all settings with `toytip config`."
-                ),
-            )
-
-
-def read_params_file(file: str) -> dict[str, Any]:
-    """Return the model parameters in a TOML file. Raises ConfigError for any other content."""
-    params = _read_toml(file, "parameter file ", "Create one with `toytip tune --output FILE`.")
-    if unknown := sorted(set(params) - set(TUNABLE_SETTINGS)):
-        raise ConfigError(
-            f"cannot use parameter file {file}: unknown parameter {', '.join(unknown)}",
-            hint=f"Use only {', '.join(TUNABLE_SETTINGS)}.",
-        )
-    return params
-
-
-def _read_toml(file: str, kind: str = "", missing_hint: str = "") -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        hint = missing_hint if isinstance(error, FileNotFoundError) else "Correct the file."
-        raise ConfigError(f"cannot read {kind}{file}: {first_line(error)}", hint=hint) from None

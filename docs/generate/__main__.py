@@ -15,8 +15,6 @@ def main() -> None:
     if "--check" in sys.argv:
         files = [*(f"docs/reference/{name}" for name in names), *outdated_pages()]
         sys.exit(f"outdated: {', '.join(files)}. Run `make reference`." if files else 0)
-    for name in names:
-        (FOLDER / name).unlink(missing_ok=True)
     for name, text in generated_files().items():
         file = FOLDER / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -24,6 +22,9 @@ def main() -> None:
     PAGE.write_text(serving_page(), encoding="utf-8")
     for page, text in pages_with_results().items():
         page.write_text(text, encoding="utf-8")
+    if surplus := sorted(set(names) - set(generated_files())):
+        files = ", ".join(f"docs/reference/{name}" for name in surplus)
+        sys.exit(f"not generated: {files}. Delete these files, or move them to another folder of docs.")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -41,6 +42,12 @@ FILES = {
         ResultFile("workers", " run --workers 1,2,4,8 --peers none --repeats 3"),
         ResultFile("random-forest", " run --peers random_forest_year --repeats 1"),
     )
+}
+
+
+# Files with one row per name. A later row replaces an earlier row with the same name.
+SINGLE_VALUE_FILES = {
+    file.name: file for file in (ResultFile("serving", ".serving"), ResultFile("checkout", ".checkout"))
 }
 
 
@@ -90,6 +97,11 @@ class Results:
         values = [row[column] for row in self.rows(name).get(contender, []) if row.get(column) is not None]
         return Figure.of(values) if values else None
 
+    def single_value(self, name: str, row: str, column: str) -> Figure | None:
+        """Return a value of a file in SINGLE_VALUE_FILES. None if it was not measured."""
+        value = load_rows_by_name(self._folder / f"{name}.jsonl").get(row, {}).get(column)
+        return None if value is None else Figure.of([value])
+
     def stage_seconds(self, name: str, contender: str, stages: tuple[str, ...]) -> float | None:
         """Return the median of the total time of some stages. None if it was not measured."""
         rows = self.rows(name).get(contender)
@@ -119,3 +131,9 @@ class Results:
                 return None
             values.append(figure.value / row["rows"])
         return Figure.of([values[0] / values[1]])
+
+
+def load_rows_by_name(file: Path) -> dict[str, Row]:
+    """Return the newest row of each name. The result is empty if the file does not exist."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {row["name"]: row for row in map(json.loads, lines)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
-from benchmarks.results import Row
 from docs.generate.markdown import table
+from docs.generate.results import FOLDER, load_rows_by_name
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "serving.jsonl"
+RESULTS = FOLDER / "serving.jsonl"
 PAGE = ROOT / "docs" / "how-to" / "serve-a-model.md"
 # The benchmark appends one row per kind of request. The last rows are those of the newest run.
 BLOCK = re.compile(r"(<!-- results of benchmarks\.serving -->\n).*?(<!-- end of the results -->)", re.DOTALL)
@@ -25,15 +24,9 @@ HEAD = (
 )
 
 
-def load_rows(results: Path = RESULTS) -> dict[str, Row]:
-    """Return the newest row of each kind of request, without rows if there is no result file."""
-    lines = results.read_text().splitlines() if results.exists() else []
-    return {row["name"]: row for row in map(json.loads, lines)}
-
-
 def serving_page(page: Path = PAGE, results: Path = RESULTS) -> str:
     """Return the page with the newest row of each kind of request."""
-    rows = load_rows(results)
+    rows = load_rows_by_name(results)
     lines = [
         [
             name,

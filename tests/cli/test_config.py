@@ -62,6 +62,15 @@ def test_an_invalid_setting_names_the_places_to_change(monkeypatch):
     assert error.value.hint == "Change the setting in the command, in TOYTIP_MAX_DEPTH, .env or toytip.toml."
 
 
+@pytest.mark.parametrize(
+    ("name", "number"), [("alert_psi", "inf"), ("min_child_weight", "Infinity"), ("gamma", "nan")]
+)
+def test_a_number_that_json_lacks_is_an_error(name, number, monkeypatch):
+    monkeypatch.setenv(f"TOYTIP_{name.upper()}", number)
+    with pytest.raises(ConfigError, match=f"cannot use setting {name}='{number}': input should be"):
+        Settings.load()
+
+
 def test_an_unknown_key_in_the_settings_file_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toytip.toml").write_text('featurset = "seed"\n[clusters.lab]\nkind = "local"\n')
@@ -85,3 +94,58 @@ def test_a_variable_that_is_not_json_is_an_error(monkeypatch):
     monkeypatch.setenv("TOYTIP_CLUSTERS", "lab")
     with pytest.raises(ConfigError, match=r"cannot read settings: .*clusters"):
         Settings.load()
+
+
+def test_the_files_of_settings_can_have_a_byte_order_mark(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text("rounds = 7\nparams = 'p.toml'\n", encoding="utf-8-sig")
+    (tmp_path / ".env").write_text("TOYTIP_WORKERS=3\n", encoding="utf-8-sig")
+    (tmp_path / "p.toml").write_text("max_depth = 4\n", encoding="utf-8-sig")
+    settings = Settings.load()
+    assert (settings.rounds, settings.workers, settings.max_depth) == (7, 3, 4)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_settings_file_in_another_encoding_is_an_error(encoding, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text("store = 'grün'\n", encoding=encoding)
+    with pytest.raises(ConfigError, match=r"cannot read toytip.toml: it is not text in UTF-8") as error:
+        Settings.load()
+    assert error.value.hint == "Save the file in UTF-8."
+
+
+def test_a_tilde_in_a_path_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "toytip.toml").write_text('store = "~/store"\ndata_dir = "~other/data"\n')
+    settings = Settings.load()
+    assert settings.store == str(tmp_path / "home" / "store")
+    assert settings.data_dir == "~other/data"
+    (tmp_path / "~" / "store").mkdir(parents=True)
+    assert Settings.load().store == "~/store"
+
+
+def test_spaces_around_a_setting_do_not_count(monkeypatch):
+    monkeypatch.setenv("TOYTIP_STORE", " a b ")
+    monkeypatch.setenv("TOYTIP_MONTHS", "2023-01:2023-03 ")
+    assert (Settings.load().store, Settings.load().months) == ("a b", "2023-01:2023-03")
+    with pytest.raises(ConfigError, match="cannot use setting store=' ': string should have at least 1"):
+        Settings.load(store=" ")
+
+
+def test_a_settings_file_that_is_no_file_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "toytip.toml"
+    path.symlink_to("none.toml")
+    with pytest.raises(ConfigError, match=r"cannot read toytip.toml: no such file or directory"):
+        Settings.load()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match=r"cannot read toytip.toml: is a directory"):
+        Settings.load()
+
+
+def test_a_year_in_the_settings_file_can_be_a_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text("months = 2023\n")
+    assert Settings.load().months == "2023"

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.clusters import free_port, run_dask_cluster, tls_flags
+from tests.support.clusters import free_port, kill_processes, run_dask_cluster, tls_flags
 from tests.support.runs import parse_summary, require_error, run_toytip, start_toytip, wait_until
 from toytip.cli.command import STOPPED_MESSAGE
 from toytip.cluster import certificates, workers_by_address
@@ -21,8 +21,21 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def records(tmp_path, monkeypatch):
+    """The records of clusters. The clusters of a test that fails end with the test."""
     monkeypatch.setenv("TOYTIP_STATE_DIR", str(tmp_path / "state"))
-    return tmp_path / "state" / "clusters"
+    yield tmp_path / "state" / "clusters"
+    kill_processes("TOYTIP_STATE_DIR", str(tmp_path / "state"))
+
+
+def test_the_clusters_of_a_failed_test_end_with_it(tmp_path):
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
+    environment = {**os.environ, "TOYTIP_STATE_DIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        kill_processes("TOYTIP_STATE_DIR", "another folder")
+        assert process.poll() is None
+        kill_processes("TOYTIP_STATE_DIR", str(tmp_path))
+        assert process.wait(60) == -signal.SIGKILL
 
 
 def session_processes(leader):

@@ -4,16 +4,21 @@ import os
 import socket
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import dask
 import distributed
 import pytest
+from distributed.core import Status
+from distributed.scheduler import WorkerState as SchedulerWorker
 
 from tests.support.clusters import run_dask_cluster
 from toytip import cluster
 from toytip.cluster.workers import HostResources, WorkerInfo, choose_ranks
 from toytip.config import Settings
 from toytip.engine import source_tasks
+from toytip.engine.compute import wait_for
+from toytip.errors import ClusterError
 
 GIB = 2**30
 # Workers as (host, memory limit), the resources of hosts as (cores that a process can use, memory),
@@ -115,6 +120,43 @@ def test_only_workers_that_announce_the_resource_train(tmp_path):
         (rank,) = cluster.training_ranks(client)
         assert rank.host_workers == (rank.address,)
         assert client.scheduler_info()["workers"][rank.address]["resources"] == {"TRAIN": 1}
+
+
+@pytest.mark.parametrize(
+    ("limits", "host", "advice"),
+    [
+        ({0: 2, 1: 2}, "127.0.0.1", "a larger --memory-limit"),
+        ({0: 4, 1: 4}, "127.0.0.1", "a machine or container with more memory"),
+        ({1: 4}, "127.0.0.1", "a machine or container with more memory"),  # 0 is not restarted yet
+        ({0: 8}, "127.0.0.1", "a machine or container with more memory"),
+        ({0: 0, 1: 0}, "127.0.0.1", "a machine or container with more memory"),
+        ({0: 4, 1: 4}, "192.0.2.1", "a larger --memory-limit"),
+    ],
+)
+def test_the_hint_for_killed_workers_depends_on_the_memory_that_no_worker_has(
+    limits, host, advice, monkeypatch
+):
+    address = f"tcp://{host}:1"
+    lost = SchedulerWorker(
+        address=address,
+        status=Status.running,
+        pid=1,
+        name=0,
+        nthreads=1,
+        memory_limit=limits.get(0, 4) * GIB,
+        local_directory="",
+        nanny="",
+        server_id="x",
+    )
+    workers = {f"tcp://{name}": {"name": name, "memory_limit": limit * GIB} for name, limit in limits.items()}
+    monkeypatch.setattr("toytip.cluster.workers._identify_workers", lambda _: workers)
+    monkeypatch.setattr("toytip.cluster.workers.available_memory", lambda: 8 * GIB)
+    future = SimpleNamespace(key="x", client=None, done=lambda: True)
+    error = distributed.KilledWorker("x", lost, 3)
+    monkeypatch.setattr("distributed.as_completed", lambda *_, **__: iter([(future, error)]))
+    with pytest.raises(ClusterError, match="the task killed 4 workers") as caught:
+        wait_for([future], SimpleNamespace(name="features"), rows=len)
+    assert caught.value.hint.endswith(f"fewer --workers, or {advice}.")
 
 
 @pytest.mark.cluster

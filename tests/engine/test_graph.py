@@ -1,5 +1,7 @@
 """Tests of the Dask graph: lazy frames, one task per partition, and file affinity."""
 
+import time
+
 import dask
 import dask.dataframe as dd
 import distributed
@@ -103,10 +105,12 @@ def test_a_worker_continues_in_the_file_that_it_reads(client):
     """Few of the twenty partitions of a file follow one that another worker computed."""
     files = [name for name in ("a", "b", "c") for _ in range(20)]
     frame = dd.from_pandas(pd.DataFrame({"index": range(len(files))}), npartitions=len(files))
-    lazy = frame.map_partitions(
-        lambda part: graph.PartitionResult(len(part), distributed.get_worker().address).to_series(),
-        meta=graph.RESULT_META,
-    )
+
+    def compute_slowly(part):
+        time.sleep(0.02)  # otherwise one worker could compute all partitions before the other starts
+        return graph.PartitionResult(len(part), distributed.get_worker().address).to_series()
+
+    lazy = frame.map_partitions(compute_slowly, meta=graph.RESULT_META)
     with Progress().stage("featurize", len(files)) as stage:
         results = compute.compute_partitions(client, lazy, stage, files=files)
     assert stage.rows == len(results) == 60

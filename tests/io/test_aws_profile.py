@@ -2,11 +2,10 @@
 
 import os
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tests.support import http_server
 from toytip.errors import ConfigError, StoreError
 from toytip.io import aws_profile
 
@@ -126,25 +125,13 @@ def test_a_role_is_assumed_with_the_keys_of_its_source_profile(configure, monkey
     configure("reader")
     requests = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-        def do_POST(self):
+    class Handler(http_server.Handler):
+        def respond(self):
             requests.append(self.headers["Authorization"])
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(ASSUMED_ROLE)))
-            self.end_headers()
-            self.wfile.write(ASSUMED_ROLE.encode())
+            self.read_body()
+            self.answer(200, ASSUMED_ROLE.encode())
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            assert aws_profile.current_credentials() == ("ASSUMED", "s", "t")
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server.serve(Handler) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
+        assert aws_profile.current_credentials() == ("ASSUMED", "s", "t")
     assert "Credential=SOURCE/" in requests[0]

@@ -45,6 +45,22 @@ names = (
 )
 
 
+@pytest.mark.parametrize(
+    ("root", "cause"),
+    [
+        ("s3://", "it names no bucket"),
+        ("s3:///", "it names no bucket"),
+        ("s3://bucket//prefix", "it has two slashes in a row"),
+        ("s3://bucket/a//b/", "it has two slashes in a row"),
+        ("gs://bucket/prefix", "gs:// is not supported"),
+    ],
+)
+def test_an_address_that_cannot_be_a_store_is_an_error(root, cause):
+    with pytest.raises(ConfigError, match=f"cannot open the store {root}: {cause}") as caught:
+        open_file_io(root, StorageOptions())
+    assert "s3://bucket/prefix" in caught.value.hint
+
+
 @quick
 @given(name=names)
 def test_a_name_is_a_path_in_the_store_or_is_rejected(name, tmp_path):

@@ -1,5 +1,7 @@
 """The model that MLflow loads: frames as pandas reads them, and errors of one line."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from tests.support.models import NO_REFERENCE, make_card, raw_month, train_model
 from toytip.errors import SchemaError
 from toytip.models import scoring
 from toytip.models.mlflow_env import import_pyfunc
-from toytip.models.package import write_package
+from toytip.models.package import GOLDEN_SET_FILE, verify_package, write_package
 
 MODEL = train_model("green")
 TRIPS = raw_month("green").slice(0, 40).to_pandas()
@@ -40,6 +42,19 @@ def test_mlflow_scores_frames_as_they_are(change, mlflow_model):
     index = trips.index if isinstance(trips, pd.DataFrame) else expected.index
     pd.testing.assert_series_equal(mlflow_model.predict(trips), expected.loc[index], check_exact=True)
     assert np.isfinite(expected).sum() > 30
+
+
+@pytest.mark.parametrize("segment", ["all", "card"])
+def test_a_package_has_valid_json_and_the_stored_probabilities(segment, tmp_path):
+    """A card model does not score the other trips of the golden set."""
+    model = train_model("green", segment)
+    write_package(tmp_path / "model", model, make_card(model), NO_REFERENCE)
+    for path in tmp_path.rglob("*.json"):
+        json.loads(path.read_text(), parse_constant=pytest.fail)
+    files = tmp_path / "model" / "artifacts" / "files"
+    unscored = json.loads((files / GOLDEN_SET_FILE).read_text())["probability"].count(None)
+    assert unscored == (2 if segment == "card" else 0)
+    assert verify_package(files).startswith("8 trips")
 
 
 def test_an_error_is_one_line(mlflow_model):

@@ -1,7 +1,6 @@
 """Several processes that use a registry at the same time, and registries that do not answer."""
 
 import contextlib
-import http.server
 import subprocess
 import sys
 import threading
@@ -9,6 +8,7 @@ import threading
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support import http_server
 from tests.support.models import NO_REFERENCE, make_card, raw_month, register, train_model
 from tests.support.runs import require_error
 from toytip.config import Settings
@@ -99,37 +99,30 @@ def test_a_rollback_does_not_undo_the_promotion_of_another_process(tmp_path, inv
 def serve_answers(answer):
     """Serve HTTP on a free port of this machine, and yield the URL."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
+    class Handler(http_server.Handler):
+        stopped = threading.Event()
+
+        def respond(self):
             answer(self)
 
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.stopped = threading.Event()
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with http_server.serve(Handler) as port:
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http://127.0.0.1:{port}"
         finally:
-            server.stopped.set()
-            server.shutdown()
-            thread.join()
+            Handler.stopped.set()
 
 
 def answer_with_failure(request):
-    request.send_error(500)
+    request.answer(500, b"Internal Server Error")
 
 
 def answer_with_a_page(request):
-    request.send_response(200)
-    request.end_headers()
-    request.wfile.write(b"<html>")
+    request.answer(200, b"<html>")
 
 
 def wait_for_ever(request):
-    request.server.stopped.wait()
+    request.stopped.wait()
+    request.close_connection = True
 
 
 def close_the_connection(request):
@@ -158,7 +151,12 @@ def use_server(monkeypatch, tmp_path, invoke_cli):
     [
         (answer_with_failure, "cannot use", "500", "Check MLFLOW_TRACKING_URI"),
         (answer_with_a_page, "cannot use", "it is not an MLflow server", "Check MLFLOW_TRACKING_URI"),
-        (close_the_connection, "cannot connect to", "Remote end closed", "the server is running"),
+        (
+            close_the_connection,
+            "cannot connect to",
+            "the server closed the connection",
+            "the server is running",
+        ),
         (wait_for_ever, "cannot connect to", "no answer within 15 s", "the server is running"),
     ],
 )

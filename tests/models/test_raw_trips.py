@@ -114,6 +114,10 @@ RECORDS = THREE.to_dict("records")
             pa.Table.from_pandas(THREE).append_column("Extra", pa.array([0.0] * 3)),
             "cannot score the trips: 2 columns contain extra (extra, Extra)",
         ),
+        (
+            THREE.assign(tpep_pickup_datetime=THREE["lpep_pickup_datetime"]),
+            "cannot score the trips: 2 columns contain pickup_at (lpep_pickup_datetime, tpep_pickup_datetime)",
+        ),
         ([{**RECORDS[0], "EXTRA": 1}], "cannot score trip 0: 2 columns contain extra (extra, EXTRA)"),
         (
             THREE.set_axis(pd.MultiIndex.from_product([THREE.columns, [""]]), axis=1),
@@ -185,6 +189,20 @@ def test_a_value_that_cannot_be_read_is_a_reason(column, values):
 def test_other_objects_are_rejected(trips):
     with pytest.raises(TypeError, match="expected a pandas DataFrame, an Arrow table or a list of dicts"):
         predict(trips)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_far_times_of_pandas_are_no_plausible_times(unit, zone):
+    """Arrow would wrap seconds around to a time of 1970."""
+    far = np.array(
+        ["9999-12-31" if unit == "us" else "35680317-09-25"] + ["2023-03-28"] * 39, f"datetime64[{unit}]"
+    )
+    frame = TRIPS.assign(lpep_dropoff_datetime=pd.Series(far, TRIPS.index).dt.tz_localize(zone))
+    for trips in (frame, frame.to_dict("records"), frame.astype(object), pa.Table.from_pandas(frame)):
+        times = conform.conform_columns(raw_trips.to_table(trips), "f", TLC)["dropoff_at"]
+        assert pd.isna(times[0]) or times[0].astype("datetime64[Y]") == np.datetime64("9999")
+        assert times[1].astype("datetime64[Y]") == np.datetime64("2023")
 
 
 def test_times_of_different_zones_are_not_mixed_up():

@@ -3,19 +3,21 @@
 import contextlib
 import os
 import shutil
+import socketserver
 import sqlite3
 
 import pytest
 
+from tests.support import http_server
 from tests.support.mlflow_stub import run_mlflow_stub
 from tests.support.runs import require_error, run_toytip
 from tests.support.s3_faults import run_faulty_server
 from toytip.cluster.certificates import create_certificates
 from toytip.errors import RegistryError, StoreError
 from toytip.models.database import SCHEMA_FILE, lock_database
-from toytip.models.mlflow_env import silence_mlflow
+from toytip.models.mlflow_env import REQUEST_LIMITS, silence_mlflow
 from toytip.models.registry import Registry
-from toytip.models.registry_check import check_database
+from toytip.models.registry_check import check_database, check_server
 
 
 @pytest.fixture(autouse=True)
@@ -192,6 +194,57 @@ def test_a_server_whose_artifacts_cannot_be_written_is_an_error(location, stub, 
     with pytest.raises(RegistryError, match=f"cannot store files of models in {location}") as caught:
         Registry(stub.uri, "x", None).require_usable(write=True)
     assert "--serve-artifacts" in caught.value.hint
+    if location.startswith("mlflow-artifacts"):
+        assert str(caught.value).endswith("names: the server answers 500")
+
+
+@pytest.mark.parametrize(("retries", "requests"), [(None, 2), ("0", 1)])
+def test_the_check_repeats_a_request_once_or_as_often_as_the_user_wants(retries, requests, stub, monkeypatch):
+    stub.refuses_artifacts = True
+    for name in REQUEST_LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    if retries is not None:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", retries)
+    with pytest.raises(RegistryError, match="cannot store files of models"):
+        Registry(stub.uri, "x", None).require_usable(write=True)
+    assert len([request for request in stub.requests if request.startswith("PUT")]) == requests
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == (retries or "2")
+
+
+def test_a_server_that_ends_during_a_run_is_told_in_words(stub, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    registry = Registry(stub.uri, "x", None)
+    registry.require_usable(write=False)
+    stub.refusal = (503, "Service Unavailable")
+    with pytest.raises(RegistryError, match=r"cannot open the registry x in http.*: the server answers 503"):
+        registry.list_models()
+    registry = Registry("http://127.0.0.1:9", "x", None)
+    monkeypatch.setattr("toytip.models.registry.check_server", lambda _: None)
+    with pytest.raises(
+        RegistryError, match=r"cannot open the registry x in http.*: connection refused"
+    ) as caught:
+        registry.list_models()
+    assert "Check MLFLOW_TRACKING_URI" in caught.value.hint
+
+
+BROKEN_ANSWERS = {
+    "the server closed the connection": b"",
+    "the answer of the server is not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "the answer of the server is incomplete": b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("cause", BROKEN_ANSWERS)
+def test_a_broken_connection_is_described_without_objects_of_the_client(cause):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(BROKEN_ANSWERS[cause])
+
+    with http_server.serve(Handler) as port, pytest.raises(StoreError) as caught:
+        check_server(f"http://127.0.0.1:{port}")
+    assert str(caught.value) == f"cannot connect to the MLflow server at http://127.0.0.1:{port}: {cause}"
 
 
 def test_a_run_fails_before_its_workers_start(stub, synthetic, tmp_path):

@@ -135,6 +135,12 @@ def test_scoring_takes_the_champion_of_each_taxi_type(store, choice, expected, s
         (("green",), ["pickup_at"], "green"),
         (("green", "yellow"), ["pickup_at"], "cannot select a model: green and yellow taxis have one"),
         (("green",), ["tpep_pickup_datetime"], "cannot score trips of yellow taxis"),
+        (("green",), ["tpep_pickup_datetime", "lpep_pickup_datetime"], "green"),
+        (
+            ("green", "yellow"),
+            ["tpep_pickup_datetime", "lpep_pickup_datetime"],
+            "the trips have the pickup columns of yellow and green taxis",
+        ),
     ],
 )
 def test_the_pickup_column_selects_the_model(taxis, columns, expected):

@@ -4,10 +4,11 @@ import json
 import logging
 
 import httpx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.serving.conftest import make_app_client
+from tests.support.any_trips import law
 from tests.support.models import train_model
 from tests.support.trips import SCORING_TRIP
 from toytip.serving.request import RequestLimits
@@ -51,9 +52,7 @@ QUERIES = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@law(300)
 @given(BODIES, CONTENT_TYPES, QUERIES, st.sampled_from(["POST", "PUT", "GET"]))
 def test_every_body_has_an_answer_in_json(body, content_type, query, method):
     records = []

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.models import raw_month, register, train_model
 from tests.support.runs import require_error, run_toytip
-from toytip.errors import SchemaError, SourceError, ToytipError
+from toytip.errors import ConfigError, SchemaError, SourceError, ToytipError
 from toytip.serving import batch as batch_files
 from toytip.serving import trip_files
 
@@ -170,7 +170,9 @@ def score_file(model, path):
     """Return the answers for a file, one table per batch."""
     tables = []
     batches = trip_files.read_batches(str(path), io.BytesIO())
-    batch_files.score_batches(model, batches, lambda table, _: tables.append(table), 0, lambda _: None)
+    batch_files.score_batches(
+        model, batches, lambda table, _: tables.append(table), 0, lambda _: None, lambda _: None
+    )
     return [table for table in tables if table.num_rows]
 
 
@@ -216,6 +218,7 @@ def test_an_unknown_output_format_is_an_error(model_store, invoke_cli):
         ("none.csv", None, "the file does not exist"),
         ("empty.parquet", b"", "it is empty"),
         ("bad.parquet", b"no trips", "it is not a Parquet file"),
+        ("utf-16.jsonl", '{"VendorID": 1}'.encode("utf-16"), "it is JSON in UTF-16"),
     ],
 )
 def test_unreadable_trips_are_errors_with_a_hint(name, content, cause, tmp_path):
@@ -231,7 +234,28 @@ def test_a_missing_output_folder_is_an_error(suffix, tmp_path):
     output = tmp_path / "none" / f"s.{suffix}"
     with (
         pytest.raises(ToytipError, match=f"cannot write {output}: no such file or directory") as error,
-        batch_files.open_answer_writer(str(output), io.BytesIO()),
+        batch_files.open_answer_writer("trips.csv", str(output), io.BytesIO()),
     ):
         pass
     assert "--output" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["trips.csv", "same.csv", "./trips.csv"])
+def test_the_scores_do_not_replace_the_trips(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trips = tmp_path / "trips.csv"
+    trips.write_text("VendorID\n1\n")
+    (tmp_path / "same.csv").symlink_to(trips)
+    with (
+        pytest.raises(ConfigError, match=f"cannot write the scores to {name}: it is the file with the trips"),
+        batch_files.open_answer_writer(str(trips), name, io.BytesIO()),
+    ):
+        pass
+    assert trips.read_text() == "VendorID\n1\n"
+
+
+def test_the_suffix_of_the_output_can_be_in_upper_case(tmp_path):
+    output = tmp_path / "SCORES.CSV"
+    with batch_files.open_answer_writer("-", str(output), io.BytesIO()):
+        pass
+    assert output.read_text().startswith('"row"')

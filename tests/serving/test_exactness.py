@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.any_trips import law
 from tests.support.models import train_model
 from tests.support.trips import SCORING_TRIP
 from toytip.core.columns import on_frame
@@ -89,7 +90,7 @@ def score_in_batch(trip):
     return probability.iloc[0], None if pd.isna(reason.iloc[0]) else reason.iloc[0]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(150)
 @given(st.lists(odd_trips(), min_size=1, max_size=6))
 def test_requests_have_the_bits_of_the_batch(trips):
     together = score_request(trips)

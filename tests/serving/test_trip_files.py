@@ -12,6 +12,7 @@ from tests.support.models import raw_month, train_model
 from toytip.errors import SchemaError, SourceError
 from toytip.models import scoring
 from toytip.serving import batch, trip_files
+from toytip.sources.csv_files import rows as csv_rows
 
 MODEL = train_model("green")
 FRAME = raw_month("green").slice(0, 30).to_pandas()
@@ -21,12 +22,12 @@ LINES = "".join(f"{json.dumps(trip)}\n" for trip in RECORDS)
 EXPECTED = scoring.score_raw(MODEL, FRAME)
 
 
-def score(content, folder, name="trips"):
+def score(content, folder, on_note=lambda _: None):
     """Score the bytes of a file, and return the probabilities and the reasons."""
-    (folder / name).write_bytes(content)
+    (folder / "trips").write_bytes(content)
     tables = []
-    batches = trip_files.read_batches(str(folder / name), io.BytesIO())
-    batch.score_batches(MODEL, batches, lambda table, _: tables.append(table), 0, lambda _: None)
+    batches = trip_files.read_batches(str(folder / "trips"), io.BytesIO())
+    batch.score_batches(MODEL, batches, lambda table, _: tables.append(table), 0, lambda _: None, on_note)
     scores = pa.concat_tables(tables) if tables else batch.ANSWER_SCHEMA.empty_table()
     return scores["probability"].to_pylist(), scores["reason"].to_pylist()
 
@@ -122,20 +123,19 @@ ROWS = TEXT.splitlines()
         ),
         (
             "\n".join([ROWS[0], ROWS[1], ROWS[2].replace(",", ",ten,", 1)]),
-            "cannot read line 3 of {}: it has 21 values, and the header has 20 columns",
+            "cannot read trips from {}: line 3 has 21 values, and the header has 20 columns",
         ),
         (
             "\n".join([*ROWS[:2], "1,2"]),
-            "cannot read line 3 of {}: it has 2 values, and the header has 20 columns",
+            "cannot read trips from {}: line 3 has 2 values, and the header has 20 columns",
         ),
         ("", "cannot read trips from {}: it is empty"),
         ("\ufeff", "cannot read trips from {}: it is empty"),
         ("no trips\n", "cannot read trips from {}: unknown format"),
-        ("<!DOCTYPE html>", "cannot read trips from {}: it is a web page or an XML file"),
-        (b"PK\x03\x04,,", "cannot read trips from {}: it is an Excel workbook or another zip archive"),
-        (gzip.compress(TEXT.encode())[:100], "cannot read trips from {}: "),
+        ("<!DOCTYPE html>", "cannot read trips from {}: it is a web page or an XML document"),
+        (b"PK\x03\x04,,", "cannot read trips from {}: it is a ZIP archive or an Excel file"),
+        (gzip.compress(TEXT.encode(), mtime=0)[:100], "cannot read trips from {}: "),
         (b"\x1f\x8bno gzip", "cannot read trips from {}: "),
-        (b"a,VendorID\n1,\xff\xfe\n", "cannot read trips from {}: "),
         (
             LINES + '{"VendorID": 1, "VendorID": 2}\n',
             "cannot read line 31 of {}: the line is not a trip as a JSON object (the key 'VendorID' occurs 2 times",
@@ -157,6 +157,10 @@ ROWS = TEXT.splitlines()
             "cannot score the trips: 2 columns contain extra (extra, Extra)",
         ),
         (
+            FRAME.assign(copy=1).rename(columns={"copy": "extra"}).to_csv(index=False),
+            "cannot score the trips: 2 columns contain extra (extra, extra)",
+        ),
+        (
             json.dumps({**RECORDS[0], "EXTRA": 1}),
             "cannot score line 1 of {}: 2 columns contain extra (extra, EXTRA)",
         ),
@@ -170,13 +174,62 @@ def test_a_fault_is_one_line_with_the_place(content, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_parquet_file_names_the_row(tmp_path, monkeypatch):
+def in_formats(frame, folder):
+    """Return the content of a Parquet file, a CSV file, a JSON Lines file and a JSON list."""
+    pq.write_table(pa.Table.from_pandas(frame), folder / "frame")
+    as_json = frame.astype(object).to_json
+    return (
+        (folder / "frame").read_bytes(),
+        frame.to_csv(index=False).encode(),
+        as_json(orient="records", lines=True, date_format="iso").encode(),
+        as_json(orient="records", date_format="iso").encode(),
+    )
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
     monkeypatch.setattr(trip_files, "SCORING_BATCH_ROWS", 10)
-    pq.write_table(pa.Table.from_pandas(FRAME.assign(VendorID=[1.0] * 20 + [1.5] * 10)), tmp_path / "t")
+    monkeypatch.setattr(csv_rows, "CSV_BLOCK_BYTES", 1_400)
+
+
+def test_a_parquet_file_names_the_row(tmp_path, small_batches):
+    content = in_formats(FRAME.assign(VendorID=[1.0] * 2 + [1.5] * 28), tmp_path)[0]
     with pytest.raises(
-        SchemaError, match=r"VendorID has 10 of 10 values .* for example '1.5' in row 20 of .*trips"
+        SchemaError, match=r"VendorID has 8 of 10 values .* for example '1.5' in row 2 of .*trips"
     ):
-        score((tmp_path / "t").read_bytes(), tmp_path)
+        score(content, tmp_path)
+
+
+def test_the_last_rows_do_not_stop_the_scores_of_the_others(tmp_path, small_batches):
+    """Only the first rows show whether most values of a column cannot be read."""
+    for content in in_formats(FRAME.assign(VendorID=[2.0] * 20 + [1.5] * 10), tmp_path):
+        _, reasons = score(content, tmp_path)
+        assert reasons[:20] == EXPECTED.reason[:20]
+        assert set(reasons[20:]) == {"unreadable_value"}
+
+
+TIMES = ["lpep_pickup_datetime", "lpep_dropoff_datetime"]
+ZONED = {
+    "instants": lambda times: times.dt.tz_localize("America/New_York").dt.tz_convert("UTC"),
+    "epoch numbers": lambda times: times.astype("datetime64[ms]").astype("int64"),
+    "text": lambda times: times.dt.strftime("%Y-%m-%d %H:%M:%S"),
+}
+NOTES = {
+    "instants": "to New York time",
+    "epoch numbers": "from epoch numbers",
+    "text": None,
+}
+
+
+@pytest.mark.parametrize("form", ZONED)
+def test_a_score_says_how_times_are_converted(form, tmp_path, small_batches):
+    frame = FRAME.assign(**{name: ZONED[form](FRAME[name]) for name in TIMES})
+    for content in in_formats(frame, tmp_path):
+        notes = []
+        _, reasons = score(content, tmp_path, notes.append)
+        assert reasons == EXPECTED.reason
+        assert [note.split()[1] for note in notes] == (TIMES if NOTES[form] else [])
+        assert all(NOTES[form] in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -355,12 +355,40 @@ LAYOUTS = {
             "column VendorID is bool, not a whole number, column extra holds only nulls, column mta_tax is "
             "missing and column fare_amount has 50 of 50 values that are not a number"
         ),
-        "Convert VendorID to a whole number.",
+        (
+            "Convert VendorID to a whole number. Add the values of extra and mta_tax. "
+            "If the TLC published the file, download it again. Convert fare_amount to a number."
+        ),
+    ),
+    "a time of nulls": (
+        lambda t: replaced(t, tpep_dropoff_datetime=pa.nulls(50, pa.timestamp("us"))),
+        "column tpep_dropoff_datetime holds only nulls",
+        "Add the values of tpep_dropoff_datetime.",
+    ),
+    "a missing time": (
+        lambda t: t.drop_columns(["tpep_dropoff_datetime"]),
+        "column tpep_dropoff_datetime is missing",
+        "Add the values of tpep_dropoff_datetime.",
+    ),
+    "a list": (
+        lambda t: replaced(t, fare_amount=pa.array([[1.5]] * 50)),
+        "column fare_amount is list<element: double>, not a number",
+        "Convert fare_amount to a number.",
+    ),
+    "a time as a structure": (
+        lambda t: replaced(t, tpep_pickup_datetime=pa.array([{"time": 1}] * 50)),
+        "column tpep_pickup_datetime is struct<time: int64>, not a time",
+        "Convert tpep_pickup_datetime to a time",
+    ),
+    "digits of a date and a time": (
+        lambda t: replaced(t, tpep_pickup_datetime=pa.array([20230131201500] * 50)),
+        "tpep_pickup_datetime has 50 of 50 values that are not a time, for example '20230131201500'",
+        "for example to a timestamp or to text such as 2023-01-31 20:15:00",
     ),
     "mostly unreadable times": (
         lambda t: replaced(t, tpep_dropoff_datetime=pa.array(["soon"] * 26 + ["2023-01-01 08:00:00"] * 24)),
         "column tpep_dropoff_datetime has 26 of 50 values that are not a time, for example 'soon' in row 0",
-        "Convert tpep_dropoff_datetime to a time.",
+        "Convert tpep_dropoff_datetime to a time, for example",
     ),
 }
 
@@ -391,7 +419,9 @@ def labelled(column, form):
         "instants in UTC": utc,
         "instants in New York": instants,
         "instants as epoch numbers": utc.cast(pa.int64()),
+        "instants as epoch text": utc.cast(pa.int64()).cast(pa.string()),
         "digits as epoch numbers": column.cast(pa.int64()),
+        "digits as epoch text": column.cast(pa.int64()).cast(pa.string()),
         "text with offsets": pc.strftime(instants, format="%Y-%m-%d %H:%M:%S%z"),
     }[form]
 
@@ -414,6 +444,7 @@ def write_labelled(folder, table, form):
         ("instants in UTC", "from time zone UTC to New York time"),
         ("instants in New York", "from time zone America/New_York to New York time"),
         ("digits as epoch numbers", "from epoch numbers in microseconds"),
+        ("digits as epoch text", "from epoch numbers as text"),
         ("text with offsets", "from text with UTC offsets to New York time"),
     ],
 )
@@ -433,6 +464,7 @@ def test_instants_become_the_clock_of_new_york(form, note, green_month, tmp_path
         ("digits with the label UTC", "Remove the label"),
         ("digits with Z", "Remove the label"),
         ("instants as epoch numbers", "Convert them to timestamps with the time zone UTC."),
+        ("instants as epoch text", "Convert them to timestamps with the time zone UTC."),
     ],
 )
 def test_a_label_that_contradicts_the_month_is_refused(form, hint, green_month, tmp_path):

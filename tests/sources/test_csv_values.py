@@ -40,7 +40,7 @@ def write_csv(path, table, delimiter=","):
 
 
 def read(source, partition_rows=1_000):
-    frames = [_read_source_trips(partition) for partition in source.partitions(partition_rows)]
+    frames = [_read_source_trips(partition, TLC) for partition in source.partitions(partition_rows)]
     return pd.concat(frames, ignore_index=True)
 
 

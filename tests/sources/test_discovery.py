@@ -56,6 +56,14 @@ BROKEN = {
         lambda f: replace(f, "fare_amount", pa.nulls(9, pa.float64())),
         "fare_amount holds only nulls",
     ),
+    "a fare of NaN": (
+        lambda f: replace(f, "fare_amount", pa.array([float("nan")] * 9)),
+        "fare_amount holds only nulls",
+    ),
+    "codes of NaN and nulls": (
+        lambda f: replace(f, "PULocationID", pa.array([None, *[float("nan")] * 8], pa.float32())),
+        "PULocationID holds only nulls",
+    ),
     "a fare in words": (
         lambda f: replace(f, "fare_amount", pa.array(["x"] * 9)),
         "fare_amount has 9 of 9 values that are not a number",
@@ -91,6 +99,16 @@ def test_broken_sources_are_rejected(case, folder):
         assert "yellow_tripdata_2023-02.parquet" in message
 
 
+def test_one_number_among_nan_is_enough(folder):
+    table, missing = pq.read_table(only(folder)), [float("nan")] * 29
+    for name, last in {"fare_amount": 5.0, "congestion_surcharge": float("nan")}.items():
+        values = pa.array([*missing, last])
+        table = table.set_column(table.column_names.index(name), name, values)
+    pq.write_table(table, only(folder))
+    files = {str(file.month): file.missing_columns for file in open_source(str(folder)).files}
+    assert set(files["2023-02"]) - set(files["2023-01"]) == {"congestion_surcharge"}
+
+
 @pytest.mark.parametrize(
     "break_source",
     [
@@ -106,7 +124,9 @@ def test_the_hint_for_trips_without_tips_is_to_score_them(break_source, folder):
     assert "`toytip score`" in caught.value.hint
 
 
-@pytest.mark.parametrize("spec", ["{}/nothing", "{}/*.csv", "{}/none_*.parquet", "", "nowhere://x/y"])
+@pytest.mark.parametrize(
+    "spec", ["{}/nothing", "{}/*.csv", "{}/none_*.parquet", "", "nowhere://x/y", "s3://"]
+)
 def test_sources_without_files(spec, folder):
     with pytest.raises(SourceError):
         open_source(spec.format(folder))

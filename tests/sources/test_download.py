@@ -8,11 +8,11 @@ import json
 import os
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support import http_server
 from tests.support.runs import parse_summary, run_toytip
 from tests.support.s3_faults import run_faulty_server
 from tests.support.trips import raw_table
@@ -37,30 +37,7 @@ class Tlc:
         self.files[f"/misc/{REMOTE_ZONE_LOOKUP_NAME}"] = TABLE
         self.faults, self.requests, self.active, self.most_active = {}, [], 0, 0
         self.lock = threading.Lock()
-        tlc = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *args):
-                pass
-
-            def do_GET(self):
-                with tlc.lock:
-                    tlc.active += 1
-                    tlc.most_active = max(tlc.most_active, tlc.active)
-                    number = sum(path == self.path for path, _ in tlc.requests)
-                    tlc.requests.append((self.path, self.headers.get("Range")))
-                try:
-                    time.sleep(0.05)
-                    with contextlib.suppress(ConnectionError):
-                        tlc.answer(self, number)
-                finally:
-                    with tlc.lock:
-                        tlc.active -= 1
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
+        self.base = ""
 
     def answer(self, request, number):
         content = self.files.get(request.path)
@@ -118,15 +95,31 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("published")
 
 
+class Handler(http_server.Handler):
+    tlc: Tlc
+
+    def respond(self):
+        tlc = self.tlc
+        with tlc.lock:
+            tlc.active += 1
+            tlc.most_active = max(tlc.most_active, tlc.active)
+            number = sum(path == self.path for path, _ in tlc.requests)
+            tlc.requests.append((self.path, self.headers.get("Range")))
+        try:
+            time.sleep(0.05)
+            with contextlib.suppress(ConnectionError):
+                tlc.answer(self, number)
+        finally:
+            with tlc.lock:
+                tlc.active -= 1
+
+
 @pytest.fixture
 def tlc(folder):
     tlc = Tlc(folder)
-    thread = threading.Thread(target=tlc.server.serve_forever, daemon=True)
-    thread.start()
-    yield tlc
-    tlc.server.shutdown()
-    tlc.server.server_close()
-    thread.join()
+    with http_server.serve(Handler, tlc=tlc) as port:
+        tlc.base = f"http://127.0.0.1:{port}"
+        yield tlc
 
 
 def download(tlc, to, months=MONTHS):

@@ -1,18 +1,20 @@
 """Sources on an HTTP server: with and without ranges, with a signature, and with errors."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import io
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support import http_server
 from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
+from toytip.serving.trip_files import read_batches
 from toytip.sources.discovery import open_source
 
 MONTHS = [Month(2023, month) for month in (1, 2)]
@@ -32,56 +34,36 @@ class Server:
     def __init__(self, folder):
         names = {month: f"yellow_tripdata_{month}.parquet" for month in MONTHS}
         self.files = {f"/{name}": write_large_file(folder / name, month) for month, name in names.items()}
-        self.kind = ""
-        server = self
+        self.kind = self.base = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def log_message(self, *args):
-                pass
+class Handler(http_server.Handler):
+    published: Server
 
-            def do_HEAD(self):
-                if server.kind == "no HEAD":
-                    self.answer(403, b"")
-                else:
-                    self.do_GET(with_body=False)
-
-            def do_GET(self, with_body=True):
-                content = server.files.get(self.path.partition("?")[0])
-                if content is None or server.kind == "forbidden":
-                    self.answer(404 if content is None else 403, b"")
-                    return
-                wanted = self.headers.get("Range", "")
-                if server.kind == "no ranges" or not wanted:
-                    self.answer(200, content, with_body=with_body)
-                    return
-                first, _, last = wanted.removeprefix("bytes=").partition("-")
-                stop = min(int(last) + 1, len(content))
-                place = f"bytes {first}-{stop - 1}/{len(content)}"
-                self.answer(206, content[int(first) : stop], {"Content-Range": place}, with_body)
-
-            def answer(self, status, body, headers=None, with_body=True):
-                self.send_response(status)
-                for name, value in {"Content-Length": len(body), "ETag": '"v1"', **(headers or {})}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if with_body:
-                    self.wfile.write(body)
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self.http.server_port}"
+    def respond(self):
+        content, kind = self.published.files.get(self.path.partition("?")[0]), self.published.kind
+        if kind == "busy":
+            self.answer(503)
+            return
+        if content is None or kind == "forbidden" or (kind == "no HEAD" and self.command == "HEAD"):
+            self.answer(404 if content is None else 403)
+            return
+        wanted, tag = self.headers.get("Range", ""), {"ETag": '"v1"'}
+        if kind == "no ranges" or not wanted:
+            self.answer(200, content, tag)
+            return
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        stop = min(int(last) + 1, len(content))
+        place = {"Content-Range": f"bytes {first}-{stop - 1}/{len(content)}"}
+        self.answer(206, content[int(first) : stop], {**tag, **place})
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("published"))
-    thread = threading.Thread(target=server.http.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
-    thread.join()
+    with http_server.serve(Handler, published=server) as port:
+        server.base = f"http://127.0.0.1:{port}"
+        yield server
 
 
 @pytest.fixture
@@ -101,7 +83,7 @@ def test_files_of_a_server_are_a_source(kind, query, server):
     server.kind = kind
     source = open_source(", ".join(address(server, month, query) for month in MONTHS))
     assert source.months == tuple(MONTHS)
-    assert [len(_read_source_trips(partition)) for partition in source.partitions(2_000)] == [1_500] * 4
+    assert [len(_read_source_trips(partition, TLC)) for partition in source.partitions(2_000)] == [1_500] * 4
     assert all(file.content_tag.startswith("etag:") for file in source.files)
 
 
@@ -128,6 +110,44 @@ def test_a_missing_file_and_a_folder_are_errors(server):
         with pytest.raises(SourceError, match="cannot read") as caught:
             open_source(url)
         assert "SECRET" not in str(caught.value)
+
+
+class Silence(http_server.Handler):
+    """Closes each connection without an answer."""
+
+    def respond(self):
+        self.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        ("missing", "does not exist"),
+        ("busy", "the server answers 503"),
+        ("silent", "the server closed the connection"),
+        ("stopped", "connection refused"),
+        ("unknown", "the host name does not resolve"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_not_a_missing_file(kind, cause, server):
+    server.kind = kind
+    with http_server.serve(Silence) as port:
+        base = {"silent": f"http://127.0.0.1:{port}", "unknown": "http://nosuch.invalid"}.get(
+            kind, server.base
+        )
+        if kind != "stopped":
+            require_cause(f"{base}/yellow_tripdata_2023-0{9 if kind == 'missing' else 1}.parquet", cause)
+    if kind == "stopped":
+        require_cause(f"http://127.0.0.1:{port}/yellow_tripdata_2023-01.parquet", cause)
+
+
+def require_cause(url, cause):
+    for read in (open_source, lambda url: next(read_batches(url, io.BytesIO()))):
+        with pytest.raises(SourceError, match=cause) as caught:
+            read(url + SIGNATURE)
+        assert ("does not exist" in str(caught.value)) is (cause == "does not exist")
+        assert "SECRET" not in f"{caught.value} {caught.value.hint}"
+        assert caught.value.hint
 
 
 def test_signatures_of_a_list_are_masked():

@@ -41,6 +41,31 @@ def test_missing_values_and_trips_of_other_months(tmp_path):
     assert "in other months" in second.warnings[0]
 
 
+def test_a_month_without_rows_that_a_run_keeps_is_a_warning(tmp_path):
+    tables = {f"2023-0{number}": raw_table(50, Month(2023, number)) for number in (1, 2)}
+    index = tables["2023-02"].column_names.index("fare_amount")
+    for month, fares in (("2023-01", [*[-1.0] * 20, *[10.0] * 30]), ("2023-02", [-1.0] * 50)):
+        tables[month] = tables[month].set_column(index, "fare_amount", pa.array(fares))
+    write_months(tmp_path, tables)
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    rejected = [["a run rejects" in warning for warning in month.warnings] for month in (first, second)]
+    assert list(map(sum, rejected)) == [0, 1]
+
+
+def test_a_month_of_rejected_rows_is_a_warning(tmp_path):
+    good, swapped = raw_table(100), raw_table(100, Month(2023, 2))
+    exchanged = {
+        "tpep_pickup_datetime": "tpep_dropoff_datetime",
+        "tpep_dropoff_datetime": "tpep_pickup_datetime",
+    }
+    swapped = swapped.rename_columns([exchanged.get(name, name) for name in swapped.column_names])
+    write_months(tmp_path, {"2023-01": good, "2023-02": swapped})
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
+    assert not any("a run rejects" in text for text in first.warnings)
+    (warning,) = (text for text in second.warnings if "a run rejects" in text)
+    assert warning.endswith("% of the rows as non_positive_duration")
+
+
 @pytest.mark.parametrize(
     ("names", "schema_version"),
     [

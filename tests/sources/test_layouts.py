@@ -1,5 +1,6 @@
 """Layouts of a source: the same trips in other files are the same months with the same rows."""
 
+import datetime as dt
 import gzip
 import os
 import re
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
+from toytip.datasets.tlc.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.sources.discovery import open_source
@@ -61,14 +63,22 @@ def write_spark(folder):
     write(folder, "green_tripdata_2023-01.parquet/part-12-empty.parquet", ALL_ROWS.slice(0, 0))
 
 
-def write_csv(folder, name="green_tripdata_{}.csv", delimiter=",", change=lambda text: text):
+def write_csv(
+    folder, name="green_tripdata_{}.csv", delimiter=",", change=lambda text: text, encoding="utf-8"
+):
     folder.mkdir()
     for month, table in TABLES.items():
         path = folder / name.format(month)
         options = pv.WriteOptions(delimiter=delimiter, quoting_style="none")
         pv.write_csv(table, path, options)
-        content = change(path.read_text()).encode()
+        content = change(path.read_text()).encode(encoding)
         path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def write_compressed_twice(folder):
+    write_csv(folder, "green_tripdata_{}.csv.gz")
+    for path in folder.iterdir():
+        path.write_bytes(gzip.compress(path.read_bytes()))
 
 
 def link(folder):
@@ -101,6 +111,10 @@ LAYOUTS = {
     "a date of export": lambda f: write(f, "export_2024-05-17.parquet", ALL_ROWS),
     "CSV": write_csv,
     "compressed CSV": lambda f: write_csv(f, "green_tripdata_{}.csv.gz"),
+    "CSV compressed twice": write_compressed_twice,
+    "UTF-16": lambda f: write_csv(f, encoding="utf-16"),
+    "compressed UTF-16": lambda f: write_csv(f, "green_tripdata_{}.csv.gz", encoding="utf-16"),
+    "lines that end with CR": lambda f: write_csv(f, change=lambda text: text.replace("\n", "\r")),
     "semicolons": lambda f: write_csv(
         f, delimiter=";", change=lambda text: re.sub(r"\.(\d\d?)(?=[;\n])", r",\1", text)
     ),
@@ -111,7 +125,7 @@ LAYOUTS = {
 
 
 def read_trips(source, partition_rows=37):
-    frames = [_read_source_trips(partition) for partition in source.partitions(partition_rows)]
+    frames = [_read_source_trips(partition, TLC) for partition in source.partitions(partition_rows)]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -239,7 +253,7 @@ OTHER_CONTENTS = {
     "text": (b"VendorID,fare\n1,2\n", "not a Parquet file, but text", "rename it to NAME.csv"),
     "binary": (b"\x01\x02\0\x03", "not a Parquet file", "Convert"),
     "cut short": (PARQUET, "corrupt or incomplete", "Download"),
-    "UTF-16": ("VendorID,fare".encode("utf-16"), "text in UTF-16", "UTF-8"),
+    "UTF-16": ("VendorID,fare".encode("utf-16"), "not a Parquet file, but text", "rename it to NAME.csv"),
     "one byte": (b"P", "not a Parquet file", "CSV"),
 }
 
@@ -258,10 +272,26 @@ def test_a_file_of_another_format_is_named(case, tmp_path):
         assert fix in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["green_tripdata_2023-02.csv", "green_tripdata_2023-02.csv.gz"])
+def test_text_in_utf16_without_a_mark_is_an_error(name, tmp_path):
+    content = "VendorID,fare\n1,2\n".encode("utf-16-le")
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    with pytest.raises(
+        SourceError, match=re.escape(f"cannot read {path}: it has NUL characters, as text in UTF-16")
+    ) as caught:
+        open_source(str(tmp_path))
+    assert caught.value.hint == "Save the file as CSV in UTF-8, or as Parquet."
+
+
 CSV_FAULTS = {
-    "a value too many": (lambda text: text + "1,2\n", "CSV parse error: Row #93: Expected 19 columns, got 2"),
+    "a value too many": (lambda text: text + "1,2\n", "line 94 has 2 values, and the header has 19 columns"),
     "no header": (lambda text: text.partition("\n")[2], "it is not a yellow or green trip record"),
     "only a header": (lambda text: text.partition("\n")[0] + "\n", "the file has no rows"),
+    "a column twice": (
+        lambda text: re.sub("(?m)$", ",0.5", text.rstrip("\n")).replace(",0.5", ",extra", 1),
+        "2 columns contain extra (extra, extra)",
+    ),
     "another month": (lambda text: text.replace("2023-02-", "2023-03-"), "its name says 2023-02"),
 }
 
@@ -301,6 +331,13 @@ def test_all_files_that_cannot_be_used_are_in_one_error(tmp_path):
     assert "git lfs pull" in caught.value.hint
 
 
+def test_files_of_the_same_name_are_told_apart_in_an_error(tmp_path):
+    write_each(tmp_path, "year=2022/month={m.month}/part-0.parquet")
+    with pytest.raises(SourceError) as caught:
+        open_source(str(tmp_path))
+    assert "(month=1/part-0.parquet: its name says 2022-01" in str(caught.value)
+
+
 @given(st.binary(max_size=200))
 @settings(max_examples=20, phases=[Phase.generate])
 def test_any_content_is_an_error_and_not_a_traceback(tmp_path_factory, content):
@@ -315,9 +352,7 @@ def test_any_content_is_an_error_and_not_a_traceback(tmp_path_factory, content):
             open_source(str(path))
 
 
-@pytest.mark.parametrize(
-    "marker", ["_delta_log/00000000000000000000.json", ".hoodie/x", "metadata/v1.metadata.json"]
-)
+@pytest.mark.parametrize("marker", [".hoodie/x", "metadata/v1.metadata.json"])
 @pytest.mark.parametrize("spec", ["{}", "{}/../{name}", "{}/.."])
 def test_tables_with_a_log_are_refused(marker, spec, tmp_path):
     folder = tmp_path / "table"
@@ -329,16 +364,6 @@ def test_tables_with_a_log_are_refused(marker, spec, tmp_path):
     ) as caught:
         open_source(spec.format(folder, name=folder.name))
     assert "Export the table" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "spec", ["year=2023", "year=2023/month=1", "year=2023/*/p.parquet", "year=2023/month=1/p.parquet"]
-)
-def test_partitions_of_a_delta_table_are_refused(spec, tmp_path):
-    write_each(tmp_path, "year={m.year}/month={m.month}/p.parquet")
-    (tmp_path / "_delta_log").mkdir()
-    with pytest.raises(SourceError, match="it is a Delta table"):
-        open_source(f"{tmp_path}/{spec}")
 
 
 def test_other_taxis_are_named_with_a_way_to_select(tmp_path):
@@ -368,6 +393,46 @@ def test_a_folder_per_taxi_is_proposed(tmp_path):
         open_source(str(tmp_path))
     proposed = f"--source {tmp_path}/yellow or --source {tmp_path}/green/2023."
     assert caught.value.hint.endswith(proposed)
+
+
+def test_dates_of_stray_rows_are_not_months(tmp_path):
+    """If there is a file per date, stray pickups have files of their own."""
+    write_days(tmp_path)
+    rows = {"2009-01-01": 2, "2022-12-31": 2, "2023-01-05": 900, "2023-03-07": 900, "2023-04-01": 2}
+    for date, count in rows.items():
+        write(tmp_path, f"green_{date}.parquet", rows_at([dt.datetime.fromisoformat(date)] * count))
+    source = open_source(str(tmp_path))
+    assert source.months == tuple(MONTHS)
+    strays = {file.uri.rpartition("_")[2]: file.month for file in source.files if file.rows == 2}
+    assert strays["2009-01-01.parquet"] == strays["2022-12-31.parquet"] == MONTHS[0]
+    assert strays["2023-04-01.parquet"] == MONTHS[2]
+    assert open_source(str(tmp_path), "2023-04").months == (Month(2023, 4),)
+
+
+UNREAD_FILES = ["green_2023-04.csv", "green_tripdata_2023-04.parquet.gz", "green_2023-04.csv.bz2"]
+
+
+@pytest.mark.parametrize("name", UNREAD_FILES)
+@pytest.mark.parametrize("spec", ["{}", "{}/*"], ids=["folder", "glob"])
+def test_a_month_that_is_not_read_is_a_warning(name, spec, tmp_path):
+    folder = tmp_path / "in" / "green"
+    write_months(folder, TABLES, "green")
+    (folder / name).write_bytes(b"x")
+    (folder / "green_2023-01.csv").write_bytes(b"x")  # another file has its month
+    (warning,) = open_source(spec.format(tmp_path / "in")).warnings
+    assert warning.startswith(f"{folder / name} is not read, and no other file has trips of 2023-04.")
+    assert open_source(str(tmp_path / "in"), "2023-01:2023-02").warnings == ()
+
+
+def test_the_hint_for_a_missing_month_names_a_file_that_is_not_read(tmp_path):
+    write_months(tmp_path, TABLES, "green")
+    path = tmp_path / "green_tripdata_2023-02.parquet"
+    path.rename(f"{path}.zst")
+    with pytest.raises(SourceError, match="2023-02 is missing") as caught:
+        open_source(str(tmp_path))
+    assert caught.value.hint.startswith(
+        f"Convert {path}.zst to Parquet, or leave it out with --months 2023-01"
+    )
 
 
 def test_files_of_other_programs_do_not_count(tmp_path):
@@ -414,6 +479,59 @@ def test_a_long_list_of_files_is_a_source(tmp_path):
     files = sorted(map(str, tmp_path.iterdir()))
     assert len(",".join(files)) > os.pathconf("/", "PC_PATH_MAX")
     assert open_source(",".join(files)).rows == ROWS
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (os.mkfifo, "it is a named pipe, a socket or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a named pipe, a socket or a device"),
+        (lambda path: path.symlink_to(path), "too many levels of symbolic links"),
+    ],
+    ids=["a pipe", "a device", "a loop of links"],
+)
+def test_what_is_no_file_is_an_error_and_not_a_wait(make, cause, tmp_path):
+    write_months(tmp_path, TABLES, "green")
+    path = tmp_path / "green_tripdata_2023-04.parquet"
+    make(path)
+    with pytest.raises(SourceError, match=re.escape(f"cannot read {path}: {cause}")):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", [b"gr\xfcn/green_tripdata_2023-01.parquet", b"gr\xfcn_2023-01.parquet"])
+def test_a_path_that_is_not_text_is_an_error(name, tmp_path):
+    path = os.fsencode(tmp_path) + b"/" + name
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - bytes
+    (written,) = write_months(tmp_path / "x", {MONTHS[0]: TABLES[MONTHS[0]]}, "green").iterdir()
+    os.rename(written, path)  # noqa: PTH104 - bytes
+    with pytest.raises(SourceError, match=r"gr\\xfcn.*: its path is not text in UTF-8"):
+        open_source(str(tmp_path))
+
+
+def test_columns_before_the_trips_can_be_nested(tmp_path):
+    stops = pa.array(
+        [{"fare_amount": None, "VendorID": 1}] * ROWS,
+        pa.struct({"fare_amount": pa.float64(), "VendorID": pa.int64()}),
+    )
+    write(tmp_path, "green_2023.parquet", ALL_ROWS.add_column(0, "stops", stops), row_group_size=37)
+    source = open_source(str(tmp_path))
+    assert [str(month) for month in source.months] == [str(month) for month in MONTHS]
+    assert source.rows == ROWS
+
+
+def test_damage_is_found_by_the_checksums_of_pages(tmp_path):
+    write_months(tmp_path, TABLES, "green")
+    path = tmp_path / "green_tripdata_2023-02.parquet"
+    options = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}
+    pq.write_table(TABLES[MONTHS[1]], path, **options)
+    fares = (
+        pq.ParquetFile(path).metadata.row_group(0).column(TABLES[MONTHS[1]].column_names.index("fare_amount"))
+    )
+    content = bytearray(path.read_bytes())
+    content[fares.data_page_offset + fares.total_compressed_size - 4] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"green_tripdata_2023-02.parquet: corrupt data \(.*CRC"):
+        read_trips(open_source(str(tmp_path)))
 
 
 def test_a_broken_link_is_an_error(tmp_path):

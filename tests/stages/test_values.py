@@ -8,9 +8,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.any_trips import (
+    ANY_NUMBER,
+    ANY_TYPE,
+    ANY_VALUE,
+    NUMBER_TEXTS,
+    TIME_TEXTS,
+    build_column,
+    law,
+)
 from tests.support.trips import raw_table
 from toytip.core.columns import ColumnValues
 from toytip.core.months import Month
@@ -27,7 +36,7 @@ from toytip.stages.conform import conform, conform_columns, find_unreadable, rea
 from toytip.stages.featurize import featurize
 
 PICKUP, CODE, AMOUNT = (FIELDS_BY_NAME[name] for name in ("pickup_at", "passenger_count", "fare_amount"))
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = law(40)
 
 
 def read(values, field) -> ColumnValues:
@@ -197,7 +206,11 @@ def test_amounts_are_the_nearest_doubles_in_every_representation(values, form):
         (PICKUP, pa.array([dt.datetime(3019, 1, 1), dt.datetime(1849, 1, 1)]), [True, True]),  # noqa: DTZ001
         (PICKUP, pa.array(["2023-02-30 00:00:00", "2023-02-03", "", "soon"]), [False, False, True, False]),
         (PICKUP, pa.array(["2023-02-03 24:00:00", "2023-02-03 08:00", "99999999"]), [False, True, False]),
-        (PICKUP, pa.array([1_672_531_200, 5, 1_672_531_200_000, 1_672_531_201]), [True, False, False, True]),
+        (PICKUP, pa.array([1_672_531_200, 5, 1_672_531_200_000, 1_672_531_201]), [True, False, True, True]),
+        (PICKUP, pa.array(["0000-01-01 00:00:00", "0001-01-01 00:00:00"]), [False, True]),
+        (PICKUP, pa.array(["0001-01-01 00:00:00Z", "9999-12-31 23:59:59-12:00"]), [False, False]),
+        (AMOUNT, pa.array(["nan(1)", "-NaN", "1e0003", "1.#QNAN"]), [False, True, True, True]),
+        (CODE, pa.array(["nan(1)", "1"]), [False, True]),
         (PICKUP, pa.array([1.6725312e9, float("inf"), float("nan")]), [True, False, True]),
         (PICKUP, pa.array([True, None]).cast(pa.int8()), [False, True]),
     ],
@@ -235,6 +248,26 @@ def test_an_epoch_number_means_the_timestamp_without_a_zone():
         converted = read(pa.array([number]), PICKUP)
         assert converted.array.tolist() == [expected.astype(dt.datetime)]
         assert converted.conversion.startswith("from epoch numbers in ")
+
+
+def test_an_epoch_number_does_not_depend_on_the_other_numbers():
+    """A partition with other rows would otherwise have other times."""
+    numbers = [1_673_337_600, 1_673_337_600_000, 1_673_337_600_000_000, 1_673_337_600_000_000_000]
+    converted = read(pa.array(numbers), PICKUP)
+    assert converted.array.tolist() == [dt.datetime(2023, 1, 10, 8)] * 4  # noqa: DTZ001
+    assert converted.conversion == "from epoch numbers in seconds, milliseconds, microseconds and nanoseconds"
+
+
+@pytest.mark.parametrize("digits", ["202307010800", "20230701080000", "20230701080000123"])
+@pytest.mark.parametrize("convert", [int, float, str], ids=["integers", "floats", "text"])
+def test_the_digits_of_a_date_and_a_time_are_no_epoch_number(digits, convert):
+    epoch = 1_688_198_400_000
+    converted = read(pa.array([convert(digits)] * 3), PICKUP)
+    assert np.isnat(converted.array).all()
+    assert converted.unreadable.all()
+    converted = read(pa.array([convert(digits), convert(epoch)]), PICKUP)
+    assert converted.unreadable.tolist() == [True, False]
+    assert converted.array[1] == np.datetime64("2023-07-01T08:00")
 
 
 def test_the_repeated_hour_and_the_change_of_clocks():
@@ -283,43 +316,8 @@ def test_the_unreadable_values_of_a_column_have_an_example():
 
 # --- JSON values have the same rules, without Arrow.
 
-JSON_NUMBERS = (
-    st.none()
-    | st.integers(-(2**70), 2**70)
-    | st.integers(-10, 300)
-    | st.floats()
-    | st.sampled_from(
-        ["", " 5 ", "1.0", "ten", "NaN", "1e3", "1e400", "+2", "1_4", "0x10", "null", "\ud800", "५"]
-    )
-)
-JSON_TIMES = st.none() | st.sampled_from(
-    [
-        "2023-01-10 08:00:00",
-        "2023-01-10T08:00:00.123456789",
-        "2023-01-10T08:00",
-        "2023-01-10T13:00:00Z",
-        "2023-01-10T13:00:00.000Z",
-        "2023-01-10 08:00:00-05:00",
-        "2023-01-10 08:00:00-0500",
-        "2023-01-10 08:00:00 -05",
-        "2023-01-10 13:00:00 UTC",
-        "2023-07-10T12:00:00Z",
-        "01/10/2023 08:00:00 AM",
-        "1/10/2023 8:00:00PM",
-        "12/1/2023 8:15 AM",
-        "2023-02-30 00:00:00",
-        "2023-01-10",
-        "20230110T080000",
-        "2023-W01-1",
-        "now",
-        "",
-        "null",
-        " 2023-01-10 08:00:00 ",
-        "3019-01-10 08:00:00",
-        "1849-01-10 08:00:00",
-        "2023-01-10 08:00:61",
-    ]
-)
+JSON_NUMBERS = st.none() | ANY_NUMBER | NUMBER_TEXTS
+JSON_TIMES = st.none() | TIME_TEXTS
 
 
 def read_json(values, field):
@@ -332,7 +330,7 @@ def read_json(values, field):
         return read_values(rest, field), bad
 
 
-@settings(max_examples=200, deadline=None)
+@law(200)
 @given(st.lists(JSON_NUMBERS, min_size=1, max_size=40), st.sampled_from([CODE, AMOUNT]))
 def test_numbers_in_json_have_the_rules_of_columns(values, field):
     array, bad = read_json(values, field)
@@ -343,7 +341,7 @@ def test_numbers_in_json_have_the_rules_of_columns(values, field):
     np.testing.assert_array_equal(array, converted.array[~unreadable])
 
 
-@settings(max_examples=200, deadline=None)
+@law(200)
 @given(st.lists(JSON_TIMES, min_size=1, max_size=6))
 def test_times_in_json_have_the_rules_of_columns(values):
     array, bad = read_json(values, PICKUP)
@@ -364,72 +362,11 @@ def test_values_of_json_that_are_refused(field, value):
 
 # --- No type and no value gives a traceback.
 
-ANY_TYPE = st.sampled_from(
-    [
-        pa.null(),
-        pa.bool_(),
-        pa.int8(),
-        pa.uint64(),
-        pa.int64(),
-        pa.float16(),
-        pa.float32(),
-        pa.float64(),
-        pa.decimal128(5, 2),
-        pa.decimal256(60, 10),
-        pa.string(),
-        pa.large_string(),
-        pa.string_view(),
-        pa.binary(),
-        pa.date32(),
-        pa.time64("us"),
-        pa.duration("s"),
-        pa.timestamp("s"),
-        pa.timestamp("ns"),
-        pa.timestamp("ms", "UTC"),
-        pa.timestamp("us", "+05:30"),
-        pa.timestamp("s", "Europe/Berlin"),
-        pa.list_(pa.int64()),
-        pa.struct([("a", pa.int8())]),
-        pa.dictionary(pa.int8(), pa.string()),
-        pa.dictionary(pa.int32(), pa.float64()),
-        pa.binary(3),
-        pa.month_day_nano_interval(),
-        pa.list_(pa.float32(), 2),
-        pa.map_(pa.string(), pa.int64()),
-        pa.run_end_encoded(pa.int32(), pa.int64()),
-    ]
-)
-ANY_VALUE = (
-    st.none()
-    | st.integers(-(2**63), 2**64)
-    | st.floats()
-    | st.text(max_size=8)
-    | st.binary(max_size=4)
-    | st.datetimes()
-    | st.decimals(allow_nan=False, allow_infinity=False)
-    | st.booleans()
-    | st.sampled_from(["2023-01-01 08:00:00Z", "1672531200", "-0", "1e999", "١٢"])
-)
 
-
-def build(values, arrow_type):
-    """Return as many of the values as have a type, or None if there are none."""
-    kept = []
-    for value in values:
-        try:
-            pa.array([value], arrow_type)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            continue
-        kept.append(value)
-    return pa.array(kept, arrow_type) if kept else None
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(400)
 @given(st.sampled_from([PICKUP, CODE, AMOUNT]), ANY_TYPE, st.lists(ANY_VALUE, min_size=1, max_size=6))
 def test_no_column_gives_a_traceback(field, arrow_type, values):
-    column = build(values, arrow_type)
-    if column is None:
-        return
+    column = build_column(values, arrow_type)
     table = pa.table({field.name: column})
     try:
         by_field = read_columns(table, "f", TLC)
@@ -443,7 +380,7 @@ def test_no_column_gives_a_traceback(field, arrow_type, values):
         assert np.isfinite(converted.array[~np.isnan(converted.array)]).all()
 
 
-@settings(max_examples=200, deadline=None)
+@law(200)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(["fare_amount", "VendorID", "lpep_pickup_datetime"]), ANY_VALUE),

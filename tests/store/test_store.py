@@ -147,6 +147,21 @@ def test_complete_files_remain_after_an_error_but_not_after_an_interrupt(store):
         assert bool(below(store, "_staging/*")) == left
 
 
+def test_an_interruption_before_the_manifest_leaves_no_folder(store, monkeypatch):
+    """A signal can arrive between the two file operations that complete a table."""
+    create = type(store.file_io).create
+
+    def interrupt(file_io, name, content):
+        if name == store.layout.manifest("trips", "v1"):
+            raise KeyboardInterrupt
+        create(file_io, name, content)
+
+    monkeypatch.setattr(type(store.file_io), "create", interrupt)
+    with pytest.raises(KeyboardInterrupt), store.write_version("v1"):
+        publish_trips(store)
+    assert not below(store, "trips/**/*.parquet")
+
+
 def test_a_file_is_reused_only_if_it_was_not_changed(store):
     with store.write_version("v1"):
         manifest = publish_trips(store)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.support.runs import wait_until
 
 
@@ -25,6 +27,14 @@ def tls_flags(folder: Path, name: str) -> tuple[str | Path, ...]:
     """Return the flags of a certificate in a folder: `node` or `client`."""
     files = {"--tls-ca-file": "ca.pem", "--tls-cert": f"{name}.pem", "--tls-key": f"{name}.key"}
     return tuple(word for flag, file in files.items() for word in (flag, folder / file))
+
+
+def kill_processes(variable: str, value: str) -> None:
+    """Kill the processes that have a variable with a value in their environment."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(variable) == value:
+                process.kill()
 
 
 @contextlib.contextmanager

@@ -1,13 +1,22 @@
-"""A stub of an MLflow tracking server: an empty registry, one experiment, and stored artifacts."""
+"""A stub of an MLflow tracking server: an empty registry, one experiment, and stored artifacts.
+
+Its answers are those of `mlflow server` 3.18.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support import http_server
+
+NO_EXPERIMENT = {
+    "error_code": "RESOURCE_DOES_NOT_EXIST",
+    "message": "Could not find experiment with name 'x'",
+}
+NOT_FOUND = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>"
 
 
 @dataclass
@@ -18,6 +27,7 @@ class MlflowStub:
     artifact_location: str = "mlflow-artifacts:/1"
     refusal: tuple[int, str] | None = None
     refuses_artifacts: bool = False
+    has_experiment: bool = False
     artifacts: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
@@ -26,65 +36,46 @@ class MlflowStub:
             return self.refusal
         if "/mlflow-artifacts/artifacts" in path:
             return self.reply_to_artifact(method, path, body)
-        experiment = {"experiment_id": "1", "name": "x", "artifact_location": self.artifact_location}
+        if path.endswith("/experiments/create"):
+            self.has_experiment = True
+            return 200, json.dumps({"experiment_id": "1"})
         if "/experiments/get" in path:
-            return 200, json.dumps({"experiment": {**experiment, "lifecycle_stage": "active"}})
-        return 200, "{}"
+            return self.reply_to_experiment()
+        return (200, "{}") if path.startswith("/api/") else (404, NOT_FOUND)
+
+    def reply_to_experiment(self) -> tuple[int, str]:
+        if not self.has_experiment:
+            return 404, json.dumps(NO_EXPERIMENT)
+        experiment = {"experiment_id": "1", "name": "x", "artifact_location": self.artifact_location}
+        return 200, json.dumps({"experiment": {**experiment, "lifecycle_stage": "active"}})
 
     def reply_to_artifact(self, method: str, path: str, body: bytes) -> tuple[int, str]:
         if self.refuses_artifacts:
-            return 500, json.dumps({"error_code": "INTERNAL_ERROR", "message": "the bucket is read-only"})
+            return 500, "Internal Server Error"
         name = path.rpartition("/")[2]
         if method == "PUT":
             self.artifacts[name] = body
-        elif method == "DELETE":
-            self.artifacts.pop(name, None)
+            return 200, ""
+        self.artifacts.pop(name, None)
         return 200, "{}"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(http_server.Handler):
     stub: MlflowStub
 
-    def log_message(self, *args):
-        pass
-
-    def handle_any(self):
+    def respond(self):
         body = self.read_body()
         path = self.path.partition("?")[0]
         self.stub.requests.append(f"{self.command} {path}")
         status, text = self.stub.reply(self.command, path, body)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text.encode())))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - names of http.server
-
-    def read_body(self):
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
+        content_type = {"{": "application/json", "<": "text/html"}.get(text[:1], "text/plain")
+        self.answer(status, text.encode(), {"Content-Type": content_type} if text else {})
 
 
 @contextlib.contextmanager
 def run_mlflow_stub() -> Iterator[MlflowStub]:
     """Run the stub on a free port of this machine."""
     stub = MlflowStub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"stub": stub}))
-    server.daemon_threads = True
-    stub.uri = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with http_server.serve(_Handler, stub=stub) as port:
+        stub.uri = f"http://127.0.0.1:{port}"
         yield stub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

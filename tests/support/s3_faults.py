@@ -6,13 +6,12 @@ import contextlib
 import http.client
 import select
 import socket
-import ssl
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.support import http_server
 
 HOP_HEADERS = {"connection", "content-length", "transfer-encoding", "keep-alive"}
 
@@ -73,14 +72,10 @@ class FaultyServer:
     endpoint: str = ""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(http_server.Handler):
     faulty: FaultyServer
 
-    def log_message(self, *args):
-        pass
-
-    def handle_any(self):
+    def respond(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.path = "/" + self.path.partition("://")[2].partition("/")[2] if "://" in self.path else self.path
         path, _, query = self.path.partition("?")
@@ -97,9 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.pass_on(request, body)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - names of http.server
-
-    def do_CONNECT(self):
+    def do_CONNECT(self):  # noqa: N802 - name of http.server
         """Open a tunnel to the server, whatever host the client names."""
         self.faulty.requests.append(
             Request("CONNECT", self.path, {}, {name.lower(): value for name, value in self.headers.items()})
@@ -152,18 +145,6 @@ def run_faulty_server(
 ) -> Iterator[FaultyServer]:
     """Run a proxy in front of a server, with TLS if there is a certificate (PEM with its key)."""
     faulty = FaultyServer(endpoint.partition("://")[2])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"faulty": faulty}))
-    server.daemon_threads = True
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    faulty.endpoint = f"{'https' if certificate else 'http'}://{host}:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with http_server.serve(_Handler, certificate, faulty=faulty) as port:
+        faulty.endpoint = f"{'https' if certificate else 'http'}://{host}:{port}"
         yield faulty
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,11 +1,10 @@
 """Kill runs between the steps of their commit, and start several first runs at once.
 
-The client process kills itself at an exact step, so the moment does not depend on the speed of the
-machine. `make test-faults` runs these tests.
+The process that does a step stops the run at this step, so the moment does not depend on the speed
+of the machine. `make test-faults` runs these tests.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import sys
 import pytest
 
 from tests.support import s3_server
+from tests.support.kill_at import Step, run_until
 from tests.support.reference_run import check_complete, check_same_results
 from tests.support.runs import parse_summary, run_toytip
 from toytip.config import Settings
@@ -35,54 +35,19 @@ OPTIONS = (
     "--json",
 )
 
-# The steps of a commit: module, class, method, whether the kill comes before or after the call, and
-# the number of the call.
 STEPS = {
-    "before the first table": ("toytip.store.store", "Store", "add_table", "before", 1),
-    "between two tables": ("toytip.store.store", "Store", "add_table", "before", 4),
-    "after the model": ("toytip.store.store", "Store", "add_table", "after", 5),
-    "after the predictions": ("toytip.store.store", "Store", "add_table", "after", 7),
-    "in the creation of the registry": ("sqlalchemy", "MetaData", "create_all", "before", 1),
-    "before the registration": ("toytip.models.registry", "Registry", "register", "before", 1),
-    "after the registration": ("toytip.models.registry", "Registry", "register", "after", 1),
-    "after the promotion": ("toytip.models.registry", "Registry", "promote", "after", 1),
-    "before the run manifest": ("toytip.store.store", "Store", "publish", "before", 1),
-    "after the run manifest": ("toytip.store.store", "Store", "publish", "after", 1),
+    "before the first table": Step("toytip.store.store", "Store.add_table", "before"),
+    "between two tables": Step("toytip.store.store", "Store.add_table", "before", 4),
+    "after the model": Step("toytip.store.store", "Store.add_table", "after", 5),
+    "after the predictions": Step("toytip.store.store", "Store.add_table", "after", 7),
+    "in the creation of the registry": Step("toytip.models.database", "_initialize", "before"),
+    "before the registration": Step("toytip.models.registry", "Registry.register", "before"),
+    "after the registration": Step("toytip.models.registry", "Registry.register", "after"),
+    "after the promotion": Step("toytip.models.registry", "Registry.promote", "after"),
+    "before the run manifest": Step("toytip.store.store", "Store.publish", "before"),
+    "after the run manifest": Step("toytip.store.store", "Store.publish", "after"),
 }
 IS_PUBLISHED = {"after the run manifest"}
-KILL_AT = """
-import functools, importlib, os, signal, sys
-module, owner, name, when, call, number = {step!r}
-owner = getattr(importlib.import_module(module), owner)
-original, calls = getattr(owner, name), []
-
-@functools.wraps(original)
-def killed(*args, **kwargs):
-    calls.append(name)
-    if when == "before" and len(calls) == call:
-        os.kill(os.getpid(), number)
-    result = original(*args, **kwargs)
-    if when == "after" and len(calls) == call:
-        os.kill(os.getpid(), number)
-    return result
-
-setattr(owner, name, killed)
-from toytip.__main__ import main
-sys.exit(main())
-"""
-
-
-def run_until(step, number, *args):
-    """Run the command line in a process that sends itself a signal at a step of the commit."""
-    code = KILL_AT.format(step=(*STEPS[step], int(number)))
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        env={**os.environ},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +80,7 @@ def check_survived(store, step, repeated, reference):
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_is_killed_at_a_step_of_its_commit(step, synthetic, reference, tmp_path):
     command = ("run", "--source", synthetic, "--store", tmp_path, *OPTIONS)
-    killed = run_until(step, signal.SIGKILL, *command, "--version-id", "vkilled")
+    killed = run_until(STEPS[step], signal.SIGKILL, *command, "--version-id", "vkilled")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     store = Store(str(tmp_path), "dev")
     assert len(store.list_runs()) == (step in IS_PUBLISHED)
@@ -135,7 +100,7 @@ def test_a_run_is_killed_at_a_step_of_its_commit(step, synthetic, reference, tmp
 )
 def test_a_run_is_interrupted_at_a_step_of_its_commit(step, number, synthetic, reference, tmp_path):
     command = ("run", "--source", synthetic, "--store", tmp_path, *OPTIONS)
-    stopped = run_until(step, number, *command)
+    stopped = run_until(STEPS[step], number, *command)
     assert stopped.returncode == 128 + number, stopped.stderr
     assert "Traceback" not in stopped.stderr
     store = Store(str(tmp_path), "dev")
@@ -194,7 +159,7 @@ def test_a_run_on_an_object_store_is_killed_at_a_step_of_its_commit(step, server
     root = f"s3://{s3_server.PRIVATE_BUCKET}/commit-{OBJECT_STORE_STEPS.index(step)}"
     source = f"s3://{s3_server.PRIVATE_BUCKET}/in"
     command = ("run", "--source", source, "--store", root, *OPTIONS, "--gate", "off")
-    killed = run_until(step, signal.SIGKILL, *command)
+    killed = run_until(STEPS[step], signal.SIGKILL, *command)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     store = Store(root, "dev", StorageOptions(server.endpoint))
     assert bool(store.list_manifests()) == (step in IS_PUBLISHED)

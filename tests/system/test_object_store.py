@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from tests.sources.test_layouts import LAYOUTS, read_trips, write_each
 from tests.store import test_publication as publication
 from tests.support import s3_server
 from tests.support.runs import parse_summary, require_error, run_toytip, start_toytip, wait_for_message
@@ -21,10 +23,12 @@ from tests.support.trips import make_part_record, make_run, make_trips, publish_
 from toytip.core.access import StorageOptions
 from toytip.core.tables import TRIPS
 from toytip.datasets.tlc.dataset import TLC
-from toytip.errors import StoreError
-from toytip.io.access import open_file_io
+from toytip.errors import SourceError, StoreError
+from toytip.io.access import open_file, open_file_io
 from toytip.io.local import LocalFileIO
 from toytip.io.s3 import PIECE_BYTES, S3FileIO
+from toytip.io.s3_clients import s3_filesystem
+from toytip.sources.discovery import open_source
 from toytip.store import maintenance
 from toytip.store.refs import resolve_version
 from toytip.store.release import release_version
@@ -198,6 +202,124 @@ def test_a_run_gives_the_same_tables_as_on_a_disk(done, synthetic, tmp_path, adm
     page = place.read("dev/_reports/vtest.html").decode()
     assert "vtest" in page
     assert "This part failed" not in page
+
+
+# --- sources with other layouts, and addresses with special characters
+
+
+@pytest.fixture
+def put(admin):
+    """Upload the files below a folder, with keys that start with a prefix."""
+    fs = s3_filesystem(StorageOptions(admin.endpoint))
+
+    def upload_below(folder, prefix):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        fs.pipe({f"{prefix}/{path.relative_to(folder)}": path.read_bytes() for path in files})
+        return fs
+
+    return upload_below
+
+
+@pytest.fixture(scope="module")
+def hive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hive")
+    write_each(folder, "year={m.year}/month={m.month}/part-{p}.parquet", 3)
+    return folder
+
+
+def require_same_trips(spec, local):
+    remote, disk = open_source(spec), open_source(str(local))
+    assert remote.months == disk.months
+    assert [file.uri.rpartition("/")[2] for file in remote.files] == [
+        file.uri.rpartition("/")[2] for file in disk.files
+    ]
+    pd.testing.assert_frame_equal(read_trips(remote), read_trips(disk))
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "links"])
+def test_a_layout_has_the_same_trips_as_on_a_disk(layout, put, tmp_path):
+    LAYOUTS[layout](tmp_path / "in")
+    prefix = f"{s3_server.PRIVATE_BUCKET}/layouts/{layout}"
+    put(tmp_path / "in", prefix)
+    require_same_trips(f"s3://{prefix}", tmp_path / "in")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["a b", "tri  ps", "a+b", "zażółć ü", "50%25", "50%", "x=y&z", "q?", "st*r", "[ab]", "it's", "#h"],
+)
+def test_the_prefix_of_a_source_can_have_any_characters(prefix, put, hive):
+    put(hive, f"{s3_server.PRIVATE_BUCKET}/any/{prefix}")
+    for end in ("", "/"):
+        require_same_trips(f"s3://{s3_server.PRIVATE_BUCKET}/any/{prefix}{end}", hive)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "/",
+        "/*",
+        "/*/*/*.parquet",
+        "/**/*.parquet",
+        "/year=2023",
+        "/year=2023/month=*",
+        "/year=2023/month=[123]/",
+    ],
+)
+def test_folder_objects_do_not_count_and_globs_match_folders(pattern, put, hive):
+    root = f"{s3_server.PRIVATE_BUCKET}/markers"
+    fs = put(hive, root)
+    for name in ("/", "/year=2023/", "/year=2023/month=1/", "/year=2023_$folder$"):
+        bucket, _, key = f"{root}{name}".partition("/")
+        fs.call_s3("put_object", Bucket=bucket, Key=key, Body=b"")
+    require_same_trips(f"s3://{root}{pattern}", f"{hive}{pattern}")
+
+
+def test_a_delta_table_has_the_same_trips_as_on_a_disk(put, tmp_path):
+    from tests.sources.test_delta import write_delta
+
+    table = write_delta(tmp_path / "table")
+    put(table, f"{s3_server.PRIVATE_BUCKET}/lake/green")
+    for spec in ("", "/green", "/green/year=2023/*/*.parquet"):
+        require_same_trips(f"s3://{s3_server.PRIVATE_BUCKET}/lake{spec}", table)
+
+
+def test_an_object_can_be_named_with_a_slash_at_its_end(put, hive):
+    put(hive, f"{s3_server.PRIVATE_BUCKET}/one")
+    name = "year=2023/month=1/part-0.parquet"
+    require_same_trips(f"s3://{s3_server.PRIVATE_BUCKET}/one/{name}/", hive / name)
+
+
+def test_a_key_with_an_empty_segment_can_be_read(put, hive, admin):
+    """The server of this test stores `a//b` as `a/b`. Others list the key with its two slashes."""
+    put(hive, f"{s3_server.PRIVATE_BUCKET}/double")
+    name = "year=2023/month=1/part-0.parquet"
+    uri = f"s3://{s3_server.PRIVATE_BUCKET}/double//{name}"
+    with open_file(uri, StorageOptions(admin.endpoint)) as stream:
+        assert stream.read() == (hive / name).read_bytes()
+    with pytest.raises(SourceError, match="it has two slashes in a row"):
+        open_source(f"s3://{s3_server.PRIVATE_BUCKET}/double//year=2023")
+
+
+def test_a_source_and_a_store_can_be_whole_buckets(put, hive, server, tmp_path):
+    """The store gets the tables that a disk gets, whether or not the addresses end with a slash."""
+    fs = put(hive, "trips-only")
+    fs.mkdir("store-only")
+    small = ("--rounds", 2, "--workers", 1, "--version-id", "vtest", "--json")
+    checked = parse_summary(run_toytip("source", "check", "s3://trips-only/", "--json", **server.env()))
+    run = run_toytip(
+        "run", "--source", "s3://trips-only", "--store", "s3://store-only/", *small, **server.env()
+    )
+    local = parse_summary(run_toytip("run", "--source", hive, "--store", tmp_path, *small))
+    assert sum(month["rows"] for month in checked["months"]) == local["rows"]["read"]
+    assert parse_summary(run)["rows"] == local["rows"]
+    place = open_file_io("s3://store-only", StorageOptions(server.endpoint))
+    for table in ("features", "rejects", "predictions"):
+        assert download(place, f"dev/{table}") == read_files(tmp_path / "dev" / table)
+    for store in ("s3://store-only", "s3://store-only/"):
+        listed = parse_summary(run_toytip("version", "list", "--store", store, "--json", **server.env()))
+        assert {row["table"] for row in listed["versions"]} >= {"features", "rejects", "predictions"}
 
 
 def test_another_engine_reads_the_files_of_a_manifest(done, admin):

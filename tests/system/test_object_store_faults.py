@@ -121,10 +121,18 @@ def skewed_date(minutes=20):
 @pytest.mark.parametrize(
     ("reply", "cause", "hint"),
     [
-        (Reply(400, "ExpiredToken"), "the session token has expired (ExpiredToken)", "Get new credentials"),
-        (Reply(403, "InvalidAccessKeyId"), "the server does not know the access key", "AWS_ACCESS_KEY_ID"),
         (
-            Reply(403, "RequestTimeTooSkewed", {"Date": skewed_date()}),
+            lambda: Reply(400, "ExpiredToken"),
+            "the session token has expired (ExpiredToken)",
+            "Get new credentials",
+        ),
+        (
+            lambda: Reply(403, "InvalidAccessKeyId"),
+            "the server does not know the access key",
+            "AWS_ACCESS_KEY_ID",
+        ),
+        (
+            lambda: Reply(403, "RequestTimeTooSkewed", {"Date": skewed_date()}),
             "the clock of this machine is 20 min ahead of the clock of the server (RequestTimeTooSkewed)",
             "Correct the clock",
         ),
@@ -134,7 +142,7 @@ def test_a_refused_request_is_told_in_the_words_of_the_server(reply, cause, hint
     """A HEAD request, which has no answer in words, is followed by a GET request."""
     path = min(synthetic.glob("*.parquet"))
     folder.write(path.name, path.read_bytes())
-    faulty.fault = lambda request: reply if request.is_signed else None
+    faulty.fault = lambda request: reply() if request.is_signed else None
     options = StorageOptions(faulty.endpoint)
     store = Store(folder.root, "dev", options)
     uri = f"{folder.root}/{path.name}"
@@ -311,9 +319,9 @@ def test_keys_can_have_any_characters(prefix, server, synthetic):
     options = StorageOptions(server.endpoint)
     months = S3FileIO(f"{ROOT}/{prefix}", options)
     months.write(path.name, path.read_bytes())
-    files = list_source_files(f"{ROOT}/{prefix}/", server.endpoint)
+    files = list_source_files(f"{ROOT}/{prefix}/", server.endpoint).options
     assert list(files) == [f"{ROOT}/{prefix}/{path.name}"]
-    assert files == list_source_files(f"{ROOT}/{prefix}/*.parquet", server.endpoint)
+    assert files == list_source_files(f"{ROOT}/{prefix}/*.parquet", server.endpoint).options
     uri = next(iter(files))
     footer = check_file(uri, month_of_path(uri), dataclasses.replace(options, anonymous=False)).file
     assert footer.bytes == path.stat().st_size

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,6 +13,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from docs import generate
+from docs.generate import __main__ as generator
 from docs.generate import commands, json_schema, pages
 from docs.generate.json_schema import RESULTS
 from docs.generate.tables import READABLE_TABLES
@@ -50,6 +52,21 @@ def test_outdated_files_are_listed(tmp_path, files):
     (tmp_path / "surplus.md").write_text("not generated any more")
     (tmp_path / "schemas" / "run.json").unlink()
     assert generate.outdated(tmp_path) == ["schemas/run.json", "settings.md", "surplus.md"]
+
+
+def test_a_file_that_was_not_generated_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(generator, "FOLDER", tmp_path / "reference")
+    monkeypatch.setattr(generator, "outdated", lambda: generate.outdated(tmp_path / "reference"))
+    monkeypatch.setattr(generator, "PAGE", tmp_path / "serving.md")
+    monkeypatch.setattr(generator, "pages_with_results", dict)
+    monkeypatch.setattr(sys, "argv", ["generate"])
+    page = tmp_path / "reference" / "by-hand.md"
+    page.parent.mkdir()
+    page.write_text("written by hand")
+    with pytest.raises(SystemExit, match=r"not generated: docs/reference/by-hand\.md\. Delete"):
+        generator.main()
+    assert page.read_text() == "written by hand"
+    assert generate.outdated(page.parent) == ["by-hand.md"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

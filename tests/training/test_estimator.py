@@ -16,12 +16,14 @@ from sklearn.pipeline import make_pipeline
 from tests.training.data import NAMES
 from toytip.cluster.workers import HostResources, choose_ranks, workers_by_address
 from toytip.core.model import TrainedModel
+from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
 from toytip.datasets.tlc.dataset import TLC
 from toytip.stages.infer import infer, predict_probabilities
 from toytip.stages.preprocess import encode
 from toytip.training import driver
 from toytip.training.estimator import Preprocess, TipClassifier
+from toytip.training.parallel import fit_in_parallel
 
 
 def to_dask(frame, partitions):
@@ -74,6 +76,23 @@ def test_parallel_post_fit_of_dask_ml_has_the_same_probabilities(pipeline, featu
     probabilities = ParallelPostFit(classifier).predict_proba(to_dask(bins, 4)).compute()[:, 1]
     expected = predict_probabilities(bins, pipeline[-1].booster_)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-6)
+
+
+def test_parallel_post_fit_of_a_pipeline_has_exactly_its_probabilities(pipeline, features):
+    lazy = ParallelPostFit(pipeline, predict_proba_meta=np.empty((0, 2), np.float32))
+    probabilities = lazy.predict_proba(to_dask(features, 4)).compute()
+    assert probabilities.tolist() == pipeline.predict_proba(features).tolist()
+
+
+def test_the_training_of_a_run_is_that_of_the_estimator(pipeline, features):
+    """A run passes its rows through dask-ml's wrapper."""
+    frame = to_dask(features, 3)
+    params = BoosterParams(rounds=12, max_depth=4)
+    bin_counts = pipeline[0].encoding_.bin_counts
+    training = (pipeline[0].transform(frame), frame["high_tip"])
+    result = fit_in_parallel(training, None, params, bin_counts=bin_counts)
+    assert result.booster == pipeline[-1].booster_
+    assert result.rows == len(features)
 
 
 @pytest.fixture(params=["one rank", "a rank per worker", "a rank per worker, matrix on disk"])

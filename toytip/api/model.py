@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from toytip.api.wording import with_python_errors_of_methods
 from toytip.core.model import TrainedModel
+from toytip.errors import ConfigError
 from toytip.models import raw_trips, scoring, trip_columns
 
 
@@ -103,10 +104,12 @@ class Model:
 
         Raises SchemaError if a column that the model needs is missing, if a column exists twice, if
         a value cannot be converted, or if the trips are from another taxi type. Raises TypeError if
-        `trips` is another kind of object.
+        `trips` is another kind of object, and ConfigError if `shap_top` is negative.
 
             model.predict(pandas.read_parquet("green_tripdata_2023-12.parquet"), shap_top=3)
         """
+        if shap_top < 0:
+            raise ConfigError(f"cannot explain the trips: shap_top={shap_top} is negative")
         scored = scoring.score_raw(self.trained_model, trips, shap_top)
         frame = pd.DataFrame(
             {

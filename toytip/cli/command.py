@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import re
 import signal
@@ -205,9 +204,9 @@ def print_result(
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on one line, as `--json` does."""
-    from toytip.core.jsonable import to_json
+    from toytip.core.jsonable import dump_json, to_json
 
-    typer.echo(json.dumps(to_json(value)))
+    typer.echo(dump_json(to_json(value)))
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:

@@ -60,7 +60,7 @@ def score(
     one row per trip, in the order of the input. A row has a probability and a decision, or the
     reason why the trip has none: a cleaning rule that rejects the trip, or outside_segment.
     """
-    if shap_top and output is not None and not output.endswith(".jsonl"):
+    if shap_top and output is not None and not output.lower().endswith(".jsonl"):
         raise ConfigError(
             f"cannot write explanations to {output}: only JSON Lines can contain explanations",
             hint="Set --output to a file with the suffix .jsonl, or leave out --shap-top.",
@@ -79,16 +79,21 @@ def score(
     batches = trip_files.read_batches(
         trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url
     )
+    notes: list[str] = []
     choice = ModelChoice(name=model, taxi=taxi, segment=segment)
-    with batch.open_answer_writer(output, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
+    with batch.open_answer_writer(trips, output, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
         scorer, batches = batch.select_model_for(settings, choice, batches)
-        counts = batch.score_batches(scorer, batches, write, shap_top, lambda _: _exit_if_unread(output))
-    report = batch.ScoreReport.of(scorer.version, counts, output)
+        counts = batch.score_batches(
+            scorer, batches, write, shap_top, lambda _: _exit_if_unread(output), notes.append
+        )
+    report = batch.ScoreReport.of(scorer.version, counts, notes, output)
     if json_:
         print_json(report)
     unscored = "".join(
         f", {count:,} not scored ({reason})" for reason, count in sorted(report.unscored.items())
     )
+    for note in notes:
+        typer.echo(note, err=True)
     target = f" to {output}" if output else ""
     typer.echo(
         f"{report.scored_count:,} trips scored{target} by model {report.model_version}{unscored}", err=True

@@ -16,6 +16,7 @@ from typing import IO, Self
 
 from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.config import Settings
+from toytip.core.jsonable import dump_json
 from toytip.core.redact import first_line
 from toytip.errors import ClusterError, ConfigError
 from toytip.io.file_locks import lock_file
@@ -48,7 +49,7 @@ class DaemonMessage:
 
     def to_line(self) -> str:
         """Return one line of JSON."""
-        return json.dumps(asdict(self))
+        return dump_json(asdict(self))
 
     @classmethod
     def from_line(cls, line: str) -> Self | None:
@@ -82,7 +83,7 @@ def save_record(settings: Settings, record: ClusterRecord) -> None:
     target = _record_path(settings)
     temporary = target.with_suffix(".part")
     with _open_private(temporary) as file:
-        json.dump(asdict(record), file)
+        file.write(dump_json(asdict(record)))
     temporary.replace(target)
 
 

@@ -19,13 +19,18 @@ MAX_SAMPLING_SHARE = 1 / 50
 
 def trim_memory() -> None:
     """Return the free memory of this process to the operating system, if supported."""
-    import ctypes
-
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
-    with contextlib.suppress(OSError, AttributeError):  # only the GNU C library has the function
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    call_c_library("malloc_trim", 0)
+
+
+def call_c_library(function: str, *arguments: int) -> None:
+    """Call a function of the GNU C library, which other C libraries do not have."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        getattr(ctypes.CDLL("libc.so.6"), function)(*arguments)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from toytip.cluster.host_limits import available_cores, available_memory
 TRAINING_RESOURCE = "TRAIN"
 # The scheduler removes a stopped worker from its list within this time.
 DEPARTURE_TIMEOUT_S = 2
+# If the limits of the workers are a larger share of the memory, none of them can be raised much.
+MAX_LIMITS_SHARE = 0.9
 LOOPBACK = "127.0.0.1"
 
 Reply = TypeVar("Reply")
@@ -104,6 +106,30 @@ def cluster_shape(client: Any) -> ClusterShape:
         ranks=len(ranks),
         training_memory=min((rank.pooled_memory for rank in ranks), default=0),
     )
+
+
+def has_spare_memory(client: Any, lost: Any) -> bool:
+    """Return whether this machine has memory that no limit of a worker uses.
+
+    `lost` is the scheduler's state of a worker that was killed, and is perhaps not restarted yet.
+    Always true for workers on other hosts, whose memory is unknown.
+    """
+    if lost.host != LOOPBACK:
+        return True
+    limits = {lost.name: lost.memory_limit or 0}
+    limits |= {info["name"]: info["memory_limit"] or 0 for info in _identify_workers(client).values()}
+    return leave_spare_memory(list(limits.values()), available_memory())
+
+
+def leave_spare_memory(limits: Sequence[int], available: int) -> bool:
+    """Return whether memory limits of workers can be raised on a machine. 0 means no limit.
+
+    By default, the workers share all memory of the machine, except for a remainder.
+
+    >>> leave_spare_memory([2_000, 2_000], 8_000), leave_spare_memory([2_666] * 3, 8_000)
+    (True, False)
+    """
+    return 0 not in limits and sum(limits) < MAX_LIMITS_SHARE * available
 
 
 class TaskCapacity(NamedTuple):

@@ -1,7 +1,9 @@
-"""Convert typed results to plain JSON values."""
+"""Convert typed results to plain JSON values, and to text that is valid JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -18,7 +20,8 @@ def to_json(value: Any) -> Any:
     """Return a value as JSON types. The fields of a dataclass or named tuple become keys.
 
     If a field has the metadata `FLATTEN`, the fields of its value become keys of the outer object.
-    Months and the keys of mappings become text, and NumPy scalars become numbers.
+    Months and the keys of mappings become text, and NumPy scalars become numbers. NaN and infinite
+    numbers become null, because JSON does not have them.
 
     >>> to_json({"months": (Month(2023, 1), Month(2023, 2))})
     {'months': ['2023-01', '2023-02']}
@@ -33,7 +36,17 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def dump_json(value: Any, **options: Any) -> str:
+    """Return JSON values as text that any JSON parser can read.
+
+    The options are those of `json.dumps`. Raises ValueError for NaN and infinite numbers, which
+    Python would write as text that is not JSON. `to_json` makes them null.
+    """
+    return json.dumps(value, allow_nan=False, **options)
 
 
 def _fields_to_json(value: Any) -> dict[str, Any]:

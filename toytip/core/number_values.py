@@ -20,8 +20,12 @@ from toytip.core.columns import ColumnValues
 MAX_CODE = 2**24
 # No sum of amounts exceeds the range of an integer histogram below this limit.
 MAX_AMOUNT = 1e12
-MISSING_TEXTS = ("", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "\\n", "-")
-NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+# All texts that pandas and Arrow read as missing values in CSV files are among them.
+MISSING_TEXTS = (
+    *("", "nan", "-nan", "none", "null", "na", "#na", "n/a", "#n/a", "#n/a n/a", "<na>", "nat", "\\n", "-"),
+    *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+)
+NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def is_text(arrow_type: pa.DataType) -> bool:
@@ -104,9 +108,12 @@ def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def parse_numbers(text: pa.ChunkedArray) -> tuple[Float64Array, BoolArray | None]:
     """Return the number in each text (NaN if missing), and which texts are unreadable."""
     try:
-        return text.cast(pa.float64()).to_numpy(), None
+        numbers = np.asarray(text.cast(pa.float64()).to_numpy(), np.float64)
     except pa.ArrowInvalid:
         pass
+    else:
+        if text.null_count == np.count_nonzero(np.isnan(numbers)):
+            return numbers, None  # else, Arrow could have read texts such as nan(ind)
     text = pc.utf8_trim_whitespace(text)
     is_numeric = pc.fill_null(pc.match_substring_regex(text, NUMBER_PATTERN), False)
     unreadable = pc.and_not(pc.and_not(text.is_valid(), is_missing_text(text)), is_numeric)

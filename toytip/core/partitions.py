@@ -30,10 +30,11 @@ class CsvLayout:
 
     columns: tuple[str, ...]
     """Names of all columns, in the order of the file."""
-    types: tuple[tuple[str, str], ...]
-    """Names and Arrow types of the columns to read."""
     delimiter: str = ","
-    decimal_point: str = "."
+    encoding: str = "utf-8"
+    """Name of the encoding, as Python knows it."""
+    comma_columns: tuple[str, ...] | None = None
+    """Names of the columns in which decimals follow a comma. None before rows have been read."""
     offset: int = 0
     """Number of the byte, after decompression, at which row `offset_row` starts."""
     offset_row: int = 0

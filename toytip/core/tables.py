@@ -12,7 +12,8 @@ from toytip.errors import SchemaError
 
 _CLEANING_MODULES = (
     "sources.formats",
-    "sources.csv_rows",
+    "sources.csv_files.numbers",
+    "sources.csv_files.rows",
     "sources.windows",
     "sources.reader",
     "stages.conform",

@@ -25,15 +25,22 @@ from toytip.core.number_values import (
     read_numbers,
     to_text,
 )
+from toytip.core.text import join_words
 from toytip.errors import SchemaError
 
 NEW_YORK = "America/New_York"
 # Outside of these years, the offset of New York is that of the nearest of them.
 _FIRST_INSTANT, _LAST_INSTANT = (np.datetime64(year, "us") for year in ("1900", "2200"))
+# Only these times can be text. Python, and so the server, has no others.
+_FIRST_TIME, _END_OF_TIMES = (np.datetime64(year, "us") for year in ("0001", "10000"))
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # The smallest magnitude of an epoch number in each unit: March 1973 in seconds, milliseconds and so
 # on. The largest one is the year 5138, where the next unit begins.
 _MIN_EPOCH = {"s": 10**8, "ms": 10**11, "us": 10**14, "ns": 10**17}
+FROM_TEXT = "from text"
+EPOCH_NUMBERS = "epoch numbers"
+# The digits after the minutes of times such as 202301312015, 20230131201500 and 20230131201500123.
+_POWERS_AFTER_MINUTES = (1, 10**2, 10**5)
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 _TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
@@ -99,24 +106,40 @@ def to_new_york(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> n
 
 
 def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> ColumnValues:
-    """Return epoch numbers as times. The magnitude of most numbers decides the unit of all.
+    """Return epoch numbers as times. The magnitude of a number decides its unit.
 
-    Numbers whose magnitude is that of another unit are unreadable.
+    The units of other numbers do not matter, so that the rows of a partition do not matter either.
+    The digits of a date and a time are unreadable. For example, 20230131201500 as milliseconds
+    would be a time in the year 2611.
     """
     with np.errstate(invalid="ignore"):
         magnitude = np.abs(numbers)
     position = np.searchsorted(list(_MIN_EPOCH.values()), magnitude, side="right") - 1
-    plausible = ~missing & (position >= 0) & (magnitude < 2**63)
-    times = np.full(len(numbers), "NaT", "datetime64[us]")
-    if not plausible.any():
-        return ColumnValues(times, None if missing.all() else ~missing)
-    index = int(np.bincount(position[plausible]).argmax())
-    unit = list(_MIN_EPOCH)[index]
-    rows = plausible & (position == index)
-    times[rows] = _epoch_to_microseconds(numbers[rows], unit)
-    unreadable = ~missing & ~rows
-    conversion = f"from epoch numbers in {_WORDS[unit]}"
+    readable = ~missing & (position >= 0) & (magnitude < 2**63) & ~_are_digits_of_times(magnitude)
+    times, units = np.full(len(numbers), "NaT", "datetime64[us]"), []
+    for index, unit in enumerate(_MIN_EPOCH):
+        rows = readable & (position == index)
+        if rows.any():
+            times[rows] = _epoch_to_microseconds(numbers[rows], unit)
+            units.append(_WORDS[unit])
+    unreadable = ~missing & ~readable
+    conversion = f"from {EPOCH_NUMBERS} in {join_words(units)}" if units else ""
     return ColumnValues(times, unreadable if unreadable.any() else None, conversion)
+
+
+def _are_digits_of_times(numbers: Int64Array | Float64Array) -> BoolArray:
+    """Return which numbers are the digits of a year, month, day, hour and minute."""
+    with np.errstate(invalid="ignore"):
+        integers = np.where(numbers < 2**63, numbers, 0).astype(np.int64)
+    are_digits = np.zeros(len(integers), bool)
+    for power in _POWERS_AFTER_MINUTES:
+        rest, minute = np.divmod(integers // power, 100)
+        rest, hour = np.divmod(rest, 100)
+        rest, day = np.divmod(rest, 100)
+        year, month = np.divmod(rest, 100)
+        in_calendar = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (hour < 24) & (minute < 60)
+        are_digits |= (year >= 1900) & (year < 2100) & in_calendar
+    return are_digits
 
 
 def _epoch_to_microseconds(numbers: npt.NDArray[Any], unit: str) -> npt.NDArray[np.datetime64]:
@@ -145,7 +168,8 @@ def _read_texts(text: pa.ChunkedArray) -> ColumnValues:
     if shortest is None or shortest >= _SHORTEST_TIME:  # Arrow would take a date as midnight
         try:
             times = text.cast(pa.timestamp("us")).to_numpy()
-            return ColumnValues(times, conversion="from text" if shortest else "")
+            if not (times < _FIRST_TIME).any():
+                return ColumnValues(times, conversion=FROM_TEXT if shortest else "")
         except pa.ArrowInvalid:
             pass
     return _read_mixed_texts(pc.utf8_trim_whitespace(text))
@@ -157,10 +181,10 @@ def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
     missing = ~np.asarray(text.is_valid()) | np.asarray(pc.fill_null(is_missing_text(text), True))
     conversions = []
     for pattern, parse, conversion in (
-        (NAIVE_TIME_PATTERN, _parse_naive, "from text"),
+        (NAIVE_TIME_PATTERN, _parse_iso, FROM_TEXT),
         (ZONED_TIME_PATTERN, _parse_zoned, "from text with UTC offsets to New York time"),
         (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
-        (NUMBER_PATTERN, _parse_epochs, "from epoch numbers as text"),
+        (NUMBER_PATTERN, _parse_epochs, f"from {EPOCH_NUMBERS} as text"),
     ):
         rows = np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False))
         if rows.any():
@@ -170,23 +194,25 @@ def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
     return ColumnValues(times, unreadable if unreadable.any() else None, " and ".join(conversions))
 
 
-def _parse_naive(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
-    return np.asarray(_parse_iso(text), "datetime64[us]")
-
-
 def _parse_zoned(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
     text = pc.replace_substring_regex(text, r" ?(Z|z|UTC)$", "+00:00")
     text = pc.replace_substring_regex(text, r" ?([+-]\d{2}):?(\d{2})?$", r"\1:\2")
     text = pc.replace_substring_regex(text, r":$", ":00")
-    return to_new_york(_parse_iso(text, utc=True).dt.tz_localize(None).to_numpy())
+    return _in_range(to_new_york(_parse_iso(text)))
 
 
-def _parse_iso(text: pa.ChunkedArray, *, utc: bool = False) -> pd.Series[Any]:
+def _parse_iso(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    """Return times without a zone, or the UTC times at instants."""
     text = pc.replace_substring_regex(pc.replace_substring(text, ",", "."), r"(\.\d{6})\d+", r"\1")
     times = pd.to_datetime(
-        pd.Series(text.to_pylist(), dtype="str"), format="ISO8601", errors="coerce", utc=utc
+        pd.Series(text.to_pylist(), dtype="str"), format="ISO8601", errors="coerce", utc=True
     )
-    return times.dt.as_unit("us")
+    return _in_range(times.dt.tz_localize(None).dt.as_unit("us").to_numpy().copy())
+
+
+def _in_range(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+    times[(times < _FIRST_TIME) | (times >= _END_OF_TIMES)] = np.datetime64("NaT")
+    return times
 
 
 def _parse_american(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
@@ -194,7 +220,7 @@ def _parse_american(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
     times = pd.to_datetime(
         pd.Series(text.to_pylist(), dtype="str"), format="%m/%d/%Y %I:%M:%S %p", errors="coerce"
     )
-    return np.asarray(times.dt.as_unit("us"), "datetime64[us]")
+    return _in_range(times.dt.as_unit("us").to_numpy().copy())
 
 
 def _parse_epochs(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
@@ -212,12 +238,7 @@ def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
     numbers can be instants. Returns None if the column has only one plausible reading.
     """
     if is_text(column.type):
-        text = pc.utf8_trim_whitespace(to_text(column))
-        is_zoned = pc.fill_null(pc.match_substring_regex(text, ZONED_TIME_PATTERN), False)
-        if not pc.any(is_zoned).as_py():
-            return None
-        digits = pc.replace_substring_regex(text.filter(is_zoned), r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
-        return _parse_naive(digits)
+        return _other_reading_of_text(pc.utf8_trim_whitespace(to_text(column)))
     times = read_times(column)
     if not times.conversion:
         return None
@@ -226,3 +247,12 @@ def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
     instants, _ = _to_microseconds(column.to_numpy(), column.type.unit)
     digits_in_zone = to_new_york(instants, column.type.tz)
     return None if np.array_equal(digits_in_zone, times.array, equal_nan=True) else digits_in_zone
+
+
+def _other_reading_of_text(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
+    zoned = text.filter(pc.match_substring_regex(text, ZONED_TIME_PATTERN))
+    numbers = text.filter(pc.match_substring_regex(text, NUMBER_PATTERN))
+    if not len(zoned) and not len(numbers):
+        return None
+    digits = pc.replace_substring_regex(zoned, r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
+    return np.concatenate([_parse_iso(digits), to_new_york(_parse_epochs(numbers))])

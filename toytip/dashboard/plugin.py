@@ -20,6 +20,7 @@ from typing import Any, TypedDict
 from distributed import SchedulerPlugin
 from tornado import web
 
+from toytip.core.jsonable import dump_json, to_json
 from toytip.dashboard.prometheus import RunCounters, register
 from toytip.progress.snapshot import RunSnapshot
 
@@ -252,7 +253,8 @@ class StateHandler(_SecureHandler):
 
     def get(self) -> None:
         """Respond with the state of all runs."""
-        self.finish(dict(self.plugin.snapshot()))
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.finish(dump_json(to_json(self.plugin.snapshot())))
 
 
 def dask_setup(scheduler: Any) -> None:

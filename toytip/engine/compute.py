@@ -154,7 +154,8 @@ def wait_for(
                 completed.add(new_future)
             stage.advance(rows(result), month=stage.month_of_task(future.key), rejects=rejects(result))
     except distributed.KilledWorker as error:
-        raise _killed_workers_error(error, names.get(error.task, stage.name)) from None
+        has_spare_memory = cluster.has_spare_memory(futures[0].client, error.last_worker)
+        raise _killed_workers_error(error, names.get(error.task, stage.name), has_spare_memory) from None
     except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
             f"cannot complete {stage.name}: the connection to the cluster was lost ({error})",
@@ -167,9 +168,10 @@ def wait_for(
     return [results[future.key] for future in futures]
 
 
-def _killed_workers_error(error: distributed.KilledWorker, name: str) -> ClusterError:
+def _killed_workers_error(error: distributed.KilledWorker, name: str, has_spare_memory: bool) -> ClusterError:
+    more_memory = "a larger --memory-limit" if has_spare_memory else "a machine or container with more memory"
     return ClusterError(
         f"cannot process {name}: the task killed {error.allowed_failures + 1} workers, "
         "most likely because it needed too much memory",
-        hint="Set a smaller --partition-rows, fewer --workers, or a larger --memory-limit.",
+        hint=f"Set a smaller --partition-rows, fewer --workers, or {more_memory}.",
     )

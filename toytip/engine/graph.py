@@ -221,6 +221,11 @@ def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.D
     return _map_stage(features, _encode_partition, meta, encoding, split)
 
 
+def split_label(matrix: dd.DataFrame) -> tuple[dd.DataFrame, dd.Series]:
+    """Split the result of `encode_split` into bin indices and labels."""
+    return matrix.drop(columns=preprocess.LABEL), matrix[preprocess.LABEL]
+
+
 def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
     is_in_split = splits.in_split(features, encoding.split, encoding.segment, split, encoding.dataset)
     rows = features[is_in_split].reset_index(drop=True)

@@ -14,11 +14,11 @@ from typing import Any, Self
 import fsspec
 
 from toytip.core.access import StorageOptions
-from toytip.core.redact import mask_credentials
+from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io import aws_profile
 from toytip.io.base import FileIO, uri_scheme
-from toytip.io.connection import locate_bucket
+from toytip.io.connection import http_file_fault, locate_bucket
 from toytip.io.endpoint import resolve_server
 from toytip.io.local import LocalFileIO
 from toytip.io.s3 import S3FileIO
@@ -29,12 +29,17 @@ from toytip.io.s3_errors import BODYLESS_CODES, describe_fault, error_code, tran
 GLOB_CHARACTERS = re.compile(r"[*?\[]")
 # The packages of file systems from which toytip reads sources, but on which it has no store.
 FILESYSTEM_PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
+CLOUD_HINT = "Check the address, and the credentials that gcsfs or adlfs uses."
 
 
 def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
-    """Return the file operations for a path or URI. Raises ConfigError for unsupported schemes."""
+    """Return the file operations for a path or URI.
+
+    Raises ConfigError for unsupported schemes, and for addresses on S3 that cannot be a store.
+    """
     scheme = uri_scheme(root)
     if scheme == "s3":
+        _require_store_address(root)
         return S3FileIO(root.rstrip("/"), storage_options)
     if scheme == "file":
         return LocalFileIO(root.removeprefix("file://").rstrip("/") or "/")
@@ -42,6 +47,17 @@ def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
         f"cannot open the store {mask_credentials(root)}: {scheme}:// is not supported",
         hint="Set --store to a folder or to s3://bucket/prefix.",
     )
+
+
+def _require_store_address(root: str) -> None:
+    """Raise ConfigError if an address names no bucket, or has a segment that servers drop."""
+    address = root.removeprefix("s3://").rstrip("/")
+    if not address or _has_empty_segment(address):
+        cause = "it has two slashes in a row" if address else "it names no bucket"
+        raise ConfigError(
+            f"cannot open the store {mask_credentials(root)}: {cause}",
+            hint="Set --store to a folder or to s3://bucket/prefix.",
+        )
 
 
 def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> StorageOptions:
@@ -61,16 +77,22 @@ def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> Storag
 def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
     """Open a file for reading, and count the bytes read. Arrow's own client reads S3 files.
 
-    Raises SourceError if an object store names the fault, for example an expired token.
+    Arrow refuses S3 keys with an empty segment, such as `a//b`, so s3fs reads these. Raises
+    SourceError if an object store names the fault, for example an expired token.
     """
     name = mask_credentials(uri)
-    if uri_scheme(uri) == "s3":
+    if uri_scheme(uri) == "s3" and not _has_empty_segment(uri.removeprefix("s3://")):
         explain = functools.partial(_raise_fault, uri, storage_options)
         with _as_source_error_of_arrow(name, explain):
             stream = arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://"))
         return CountingFile(stream, name, explain)
     fs, path = open_filesystem(uri, storage_options)
-    return CountingFile(fs.open(path, "rb"), name)
+    with as_source_error(f"cannot read {name}"), translate_boto_errors():
+        return CountingFile(fs.open(path, "rb"), name)
+
+
+def _has_empty_segment(path: str) -> bool:
+    return "//" in path
 
 
 def _raise_fault(uri: str, storage_options: StorageOptions) -> None:
@@ -140,7 +162,8 @@ def cause_of_empty_list(location: str, storage_options: StorageOptions) -> str:
             prefix = GLOB_CHARACTERS.split(key)[0]
             fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
         if fs.exists(path):
-            return "it contains no Parquet or CSV files"
+            slashes = ", and it has two slashes in a row" if _has_empty_segment(path) else ""
+            return f"it contains no Parquet or CSV files{slashes}"
     return "no file matches it" if GLOB_CHARACTERS.search(path) else "it does not exist"
 
 
@@ -214,10 +237,15 @@ def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ())
 
 @contextlib.contextmanager
 def as_source_error(failure: str) -> Iterator[None]:
-    """Raise SourceError instead of an OSError in which an object store names the fault."""
+    """Raise SourceError instead of an OSError in which a server or its absence is the fault."""
     try:
         yield
     except OSError as error:
-        if fault := describe_fault(error):
+        if fault := describe_fault(error) or http_file_fault(error):
             raise SourceError(f"{failure}: {fault.cause}", hint=fault.hint) from None
         raise
+    except Exception as error:
+        # The clients of Google Cloud Storage and Azure have errors that are not OSErrors.
+        if not type(error).__module__.startswith(("azure.", "gcsfs.", "google.")):
+            raise
+        raise SourceError(f"{failure}: {first_line(error)}", hint=CLOUD_HINT) from None

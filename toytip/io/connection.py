@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import http.client
+import os
+import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from toytip.core.access import StorageOptions
-from toytip.core.redact import mask_credentials
+from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.io import aws_profile
 from toytip.io.aws_profile import Environment
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 15
 RUNNING_HINT = "Check that the server is running, and that its URL is correct."
+FILE_HINT = "Check the address of the file, and your permissions for it."
 # Names of access points and directory buckets, whose requests have a different form.
 SPECIAL_BUCKET_SUFFIXES = ("-s3alias", "--x-s3", "--ol-s3")
 
@@ -116,20 +120,69 @@ def connection_fault(url: str, error: Exception) -> Fault:
 
 def connection_cause(error: Exception) -> str:
     """Return the cause of a failed connection in words, without addresses and object names."""
-    import urllib3
+    from urllib3 import exceptions
 
-    if isinstance(error, urllib3.exceptions.ProxyError):
+    if isinstance(error, exceptions.ProxyError):
         return connection_cause(error.original_error)
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
+    if isinstance(error, exceptions.ProtocolError) and isinstance(error.args[-1], Exception):
+        error = error.args[-1]
+    if isinstance(error, exceptions.SSLError):
+        return certificate_fault(str(error)).cause
+    if isinstance(error, exceptions.NameResolutionError):
         return "the host name does not resolve"
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {ANSWER_TIMEOUT_S} s"
     # A connection that failed for another reason is a ConnectTimeoutError, too.
-    if type(error) is urllib3.exceptions.ConnectTimeoutError:
+    if type(error) is exceptions.ConnectTimeoutError:
         return f"no connection within {CONNECT_TIMEOUT_S} s"
+    if cause := _answer_cause(error):
+        return cause
     origin = error.__cause__ if isinstance(error.__cause__, OSError) else error
     strerror = getattr(origin, "strerror", None)
     return str(strerror).lower() if strerror else mask_credentials(str(origin).partition("\n")[0])
+
+
+def _answer_cause(error: Exception) -> str | None:
+    """Return why an answer cannot be used, or None if there is no answer."""
+    from urllib3 import exceptions
+
+    if isinstance(error, exceptions.ReadTimeoutError):
+        seconds = re.search(r"read timeout=(\d+)", str(error))
+        return f"no answer within {seconds[1]} s" if seconds else "no answer in time"
+    if isinstance(error, exceptions.ResponseError):
+        status = re.search(r"\b\d{3}\b", str(error))
+        return f"the server answers {status[0]}" if status else None
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the server closed the connection"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer of the server is incomplete"
+    return "the answer of the server is not HTTP" if isinstance(error, http.client.HTTPException) else None
+
+
+def http_file_fault(error: OSError) -> Fault | None:
+    """Return why an HTTP server did not send a file that fsspec reports as missing, else None."""
+    import aiohttp
+
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, aiohttp.ClientError | TimeoutError):
+        return None
+    if CERTIFICATE_ERROR.search(str(cause)):
+        return certificate_fault(str(cause))
+    if isinstance(cause, aiohttp.ClientResponseError):
+        is_missing = cause.status in (404, 410)
+        return None if is_missing else Fault(f"the server answers {cause.status}", FILE_HINT)
+    return Fault(_aiohttp_cause(cause), RUNNING_HINT)
+
+
+def _aiohttp_cause(error: Exception) -> str:
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name does not resolve"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection"
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if number else first_line(error)
 
 
 def locate_bucket(server: StorageOptions, bucket: str) -> StorageOptions:

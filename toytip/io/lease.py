@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from toytip.core.jsonable import dump_json
 from toytip.io.base import FileInfo, Lock, LockHeldError, LockLostError
 
 LEASE_SUFFIX = ".lease"
@@ -115,7 +116,7 @@ class Lease:
             "started_at": self._started_at,
             "host": socket.gethostname(),
         }
-        return json.dumps({**holder, "token": self._token, "count": self._count}).encode()
+        return dump_json({**holder, "token": self._token, "count": self._count}).encode()
 
     @contextlib.contextmanager
     def hold(self, lock: Lock) -> Iterator[None]:

@@ -132,6 +132,8 @@ def certificate_fault(message: str) -> Fault:
     lowered = message.lower()
     if "wrong_version_number" in lowered or "wrong version number" in lowered:
         return Fault("the server does not use TLS", PLAIN_HINT)
+    if "eof" in lowered:
+        return Fault("the server closed the connection before it was encrypted", PLAIN_HINT)
     detail = _CERTIFICATE_PROBLEM.search(message)
     reason = f": {detail[1].strip(' ,.')}" if detail else ""
     return Fault(f"its certificate is not trusted{reason}", CERTIFICATE_HINT)

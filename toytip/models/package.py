@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from toytip._version import __version__
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.errors import RegistryError
 from toytip.models import scoring
@@ -51,13 +51,13 @@ def write_package(folder: Path, model: TrainedModel, card: ModelCard, reference:
     files.mkdir(parents=True)
     (files / "model.ubj").write_bytes(model.booster)
     (files / "model.json").write_bytes(model_to_json(model))
-    (files / CARD_FILE).write_text(json.dumps(to_json(card), indent=1))
+    (files / CARD_FILE).write_text(dump_json(to_json(card), indent=1))
     write_reference(files, reference)
     trips = golden_trips(model)
     golden_set = {"trips": trips, "probability": _score(model, trips)}
-    (files / GOLDEN_SET_FILE).write_text(json.dumps(golden_set))
+    (files / GOLDEN_SET_FILE).write_text(dump_json(golden_set))
     _save_pyfunc(folder, files, model)
-    (folder / "input_example.json").write_text(json.dumps(trips[:2], indent=1))
+    (folder / "input_example.json").write_text(dump_json(trips[:2], indent=1))
 
 
 def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
@@ -97,8 +97,11 @@ def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
     ]
 
 
-def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
-    return [float(p) for p in scoring.score_raw(model, trips).probability]
+def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float | None]:
+    """Return the probabilities of trips. None for a trip outside of the segment of the model."""
+    scored = scoring.score_raw(model, trips)
+    rows = zip(scored.probability.tolist(), scored.reason, strict=True)
+    return [probability if reason is None else None for probability, reason in rows]
 
 
 def verify_package(folder: Path) -> str:

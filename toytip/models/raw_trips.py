@@ -82,12 +82,25 @@ def values_to_arrow(values: Sequence[Any]) -> pa.Array:
     """
     values = [None if _is_missing(value) else value for value in values]
     kinds = {_type_key(value) for value in values} - {_type_key(None)}
+    if any(kind is pd.Timestamp for kind, _ in kinds):
+        values = list(map(_with_unit, values))
+        kinds = {_type_key(value) for value in values} - {_type_key(None)}
     if len(kinds) <= 1 or kinds == {_type_key(1), _type_key(1.5)}:
         try:
             return pa.array(values, from_pandas=True)
         except ARROW_ERRORS:
             pass
     return pa.array(list(map(_to_text, values)), pa.string())
+
+
+def _with_unit(value: Any) -> Any:
+    """Return a time of pandas in seconds or milliseconds in a form that keeps its unit.
+
+    From such times, Arrow would make microseconds, also from times beyond their range.
+    """
+    if not isinstance(value, pd.Timestamp) or value.unit not in ("s", "ms"):
+        return value
+    return value.to_datetime64() if value.tz is None else value.isoformat()
 
 
 def _is_missing(value: Any) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from toytip.core.jsonable import dump_json
 from toytip.core.months import Month
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.errors import RegistryError
@@ -34,7 +35,7 @@ def write_reference(folder: Path, history: MonitoringHistory) -> None:
         str(month): {"rows": summary.rows, "rejects": dict(summary.rejects)}
         for month, summary in history.months.items()
     }
-    (folder / COUNTS_FILE).write_text(json.dumps(counts, indent=1))
+    (folder / COUNTS_FILE).write_text(dump_json(counts, indent=1))
     frames = [summary.histograms.assign(month=str(month)) for month, summary in history.months.items()]
     empty = FEATURE_HISTOGRAMS.empty().assign(month=pd.Series(dtype="str"))
     pd.concat([empty, *frames], ignore_index=True).to_parquet(folder / FEATURES_FILE, index=False)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from toytip.core.jsonable import dump_json
+
 # Names of the tags of a model version in MLflow. The MLflow UI shows these tags.
 RUN_VERSION_TAG, STORE_TAG, SEGMENT_TAG, CHECKSUMS_TAG = (
     f"toytip.{name}" for name in ("run_version", "store", "segment", "checksums")
@@ -98,7 +100,7 @@ def registered_model(item: Any, aliases: Sequence[str], artifact_uri: str) -> Re
 
 def reasons_tag(reasons: Sequence[str]) -> str:
     """Return reasons as the value of a tag, shortened to the limits of MLflow."""
-    return json.dumps([reason[:MAX_REASON_LENGTH] for reason in reasons[:MAX_REASONS]])
+    return dump_json([reason[:MAX_REASON_LENGTH] for reason in reasons[:MAX_REASONS]])
 
 
 def find_run(models: Sequence[RegisteredModel], run_version: str) -> RegisteredModel | None:

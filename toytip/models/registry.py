@@ -10,7 +10,6 @@ import contextlib
 import datetime as dt
 import functools
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from toytip.config import Settings
+from toytip.core.jsonable import dump_json
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, RegistryError
 from toytip.io.base import uri_scheme
@@ -176,7 +176,7 @@ class Registry:
                 self.name,
                 source=source or f"{run.info.artifact_uri}/model",
                 run_id=run.info.run_id,
-                tags={RUN_VERSION_TAG: run_version, CHECKSUMS_TAG: json.dumps(checksums), **tags},
+                tags={RUN_VERSION_TAG: run_version, CHECKSUMS_TAG: dump_json(checksums), **tags},
             )
             self._client.set_registered_model_alias(self.name, CHALLENGER, created.version)
         return self.find_model(str(created.version))

@@ -20,6 +20,7 @@ from toytip.errors import RegistryError
 from toytip.io.aws_profile import profile_values
 from toytip.io.connection import require_answer
 from toytip.io.endpoint import find_ca_file
+from toytip.models.mlflow_env import error_cause, limit_requests
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +36,7 @@ _REVISION = re.compile(r"^(down_)?revision\s*=\s*[\"'](\w+)[\"']", re.MULTILINE)
 
 def registry_hint(file: Path | None) -> str:
     """Return a hint for a registry that cannot be used: a database file, or None for a server."""
-    if os.environ.get(TRACKING_URI):
+    if file is None or os.environ.get(TRACKING_URI):
         return f"Check {TRACKING_URI}, or unset it. {WITHOUT_REGISTRY}"
     return f"Restore {file}, or move it away to start with an empty registry. {WITHOUT_REGISTRY}"
 
@@ -153,14 +154,14 @@ def check_artifacts(client: MlflowClient, uri: str, experiment_id: str) -> None:
     location = client.get_experiment(experiment_id).artifact_location
     try:
         repository = get_artifact_repository(location, tracking_uri=uri)
-        with tempfile.TemporaryDirectory() as folder:
+        with limit_requests(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder, PROBE_NAME)
             file.write_text("toytip checks whether it can store files\n", encoding="utf-8")
             repository.log_artifact(str(file))
     except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
         raise RegistryError(
             f"cannot store files of models in {mask_credentials(location)}, which the MLflow server at "
-            f"{mask_credentials(uri)} names: {first_line(error)}",
+            f"{mask_credentials(uri)} names: {mask_credentials(error_cause(error))}",
             hint="Start the server with --serve-artifacts, or make its artifact root writable for this "
             f"machine. {WITHOUT_REGISTRY}",
         ) from None

@@ -91,18 +91,23 @@ def score_raw(model: TrainedModel, trips: Any, shap_top: int = 0) -> ScoredTrips
 
 
 def score_trips(
-    model: TrainedModel, raw: pa.Table, shap_top: int = 0, label: conform.RowLabel = conform.ROW_LABEL
+    model: TrainedModel,
+    raw: pa.Table,
+    shap_top: int = 0,
+    label: conform.RowLabel = conform.ROW_LABEL,
+    *,
+    refuse_most: bool = True,
 ) -> ScoredTrips:
     """Score raw trips, and explain each by the `shap_top` features with the largest SHAP values.
 
     Raises SchemaError if a column that the model needs is missing, exists twice or cannot be
-    converted, or if the trips are from another taxi type. If most values of a column cannot be
-    read, the message has the label of a trip.
+    converted, or if the trips are from another taxi type. With `refuse_most`, also raises
+    SchemaError if most values of a column cannot be read. The message has the label of a trip.
     """
     require_columns(model, raw.column_names)
-    return score_columns(
-        model, conform.conform_columns(raw, "the trips", model.encoding.dataset, label), shap_top
-    )
+    dataset = model.encoding.dataset
+    columns = conform.conform_columns(raw, "the trips", dataset, label, refuse_most=refuse_most)
+    return score_columns(model, columns, shap_top)
 
 
 def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> ScoredTrips:

@@ -12,6 +12,7 @@ from functools import partial
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.datasets.registry import dataset_of, detect_kind
+from toytip.datasets.tlc.fields import taxis_in_names
 from toytip.datasets.words import KINDS, SEGMENTS
 from toytip.errors import SchemaError, ToytipError
 from toytip.models import resolve, scoring
@@ -118,6 +119,11 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     there is no model for the taxi type.
     """
     taxi = detect_kind(columns)
+    if len(models) > 1 and len(taxis_in_names(columns)) > 1:
+        raise SchemaError(
+            "cannot select a model: the trips have the pickup columns of yellow and green taxis",
+            hint="Separate the trips of yellow and green taxis.",
+        )
     if taxi is None and len(models) > 1:
         names = " or ".join(dataset_of(taxi).source_column("pickup_at", taxi) for taxi in models)
         raise SchemaError(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURES, PREDICTIONS, SCORES
@@ -49,7 +47,9 @@ def summary_builder(
     `paths` are the paths of all data files of the predictions. The function takes the numbers of
     the files to summarize, which are positions in `paths`.
     """
-    summarizer = graph.Summarizer(model.encoding, _read_boroughs(context.settings), champion)
+    summarizer = graph.Summarizer(
+        model.encoding, zones.read_boroughs_near(context.settings, context.settings.source), champion
+    )
     table, store = model_table(model, champion), context.store
     files_by_path = {file.path: file for file in features.files}
 
@@ -59,19 +59,6 @@ def summary_builder(
         return graph.SummaryInputs(frame, summarizer)
 
     return build_summary
-
-
-def _read_boroughs(settings: Settings) -> tuple[str, ...]:
-    """Return the borough of each zone, or an empty tuple without a zone lookup file."""
-    path = find_zone_lookup(settings, settings.source)
-    return zones.read_boroughs(path) if path else ()
-
-
-def find_zone_lookup(settings: Settings, source: str | None) -> Path | None:
-    """Return the zone lookup file of the settings, or a file near the source (None without one)."""
-    if settings.zone_lookup_file:
-        return Path(settings.zone_lookup_file)
-    return zones.find_zone_lookup(source, settings.data_dir)
 
 
 def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from toytip.config import Settings
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
@@ -201,7 +200,7 @@ def _save_report(context: RunContext, report: MonitoringReport) -> dict[str, str
     from toytip.report.charts import png
 
     contents = {
-        "json": json.dumps(to_json(report), indent=1).encode(),
+        "json": dump_json(to_json(report), indent=1).encode(),
         "png": png.draw_monitoring(report),
     }
     return {

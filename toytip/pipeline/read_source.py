@@ -33,8 +33,9 @@ from toytip.pipeline.incremental import (
 from toytip.pipeline.plan import RunPlan
 from toytip.pipeline.startup.project import manifest_module, open_dataset
 from toytip.sources.column_check import SCORE_WITHOUT_TIPS
-from toytip.sources.discovery import RENAME_TO_MONTH, count_nulls
+from toytip.sources.discovery import RENAME_TO_MONTH
 from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE
+from toytip.sources.reader import count_nulls
 from toytip.sources.source import Source
 from toytip.store.catalog import checksums_by_file
 from toytip.store.changes import MonthInputs, Recipe, inputs_by_month
@@ -218,11 +219,15 @@ def _source_references(source: Source, checksums: Mapping[str, str]) -> list[Sou
 def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
     """Return the checksum or entity tag of each source file, by URI.
 
-    A file whose checksum is in an earlier manifest is not read again.
+    A file whose checksum is in an earlier manifest is not read again, if its file system tells when
+    the file was modified.
     """
     earlier = checksums_by_file(context.store.list_tables())
+    keys = {
+        file.uri: (mask_credentials(file.uri), file.bytes, file.modified) for file in source.distinct_files
+    }
     checksums = {
-        file.uri: file.content_tag or earlier.get((mask_credentials(file.uri), file.bytes, file.modified), "")
+        file.uri: file.content_tag or (earlier.get(keys[file.uri], "") if file.modified else "")
         for file in source.distinct_files
     }
     unread = [file for file in source.distinct_files if not checksums[file.uri]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
-from toytip.core.jsonable import FLATTEN, to_json
+from toytip.core.jsonable import FLATTEN, dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import MODELS
@@ -200,7 +200,7 @@ def save_run_result(store: Store, result: RunResult) -> None:
     """Store the result of a run. Raises StoreError if it cannot be written."""
     with store.writing():
         store.file_io.write(
-            store.layout.run_result(result.version), json.dumps(to_json(result), indent=1).encode()
+            store.layout.run_result(result.version), dump_json(to_json(result), indent=1).encode()
         )
 
 

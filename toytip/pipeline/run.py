@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toytip import cluster
 from toytip.config import Settings
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.redact import mask_credentials
 from toytip.core.tables import ENCODINGS, FEATURES, REJECTS
 from toytip.dashboard import reporter
@@ -37,7 +36,7 @@ from toytip.pipeline.run_meter import RunMeter
 from toytip.pipeline.run_stages import ScoringModel, StageOutputs, score_months, train_and_score
 from toytip.pipeline.source import complete_plan, prepare_plan
 from toytip.progress.tracker import Progress
-from toytip.sources.zones import read_outlines
+from toytip.sources.zones import read_boroughs_near, read_outlines
 from toytip.store.refs import status_of_model
 from toytip.store.reports import save_report
 from toytip.store.run_manifest import RunManifest, RunStatus
@@ -64,6 +63,7 @@ def run(settings: Settings, progress: Progress, model: str | None = None) -> Run
     with RunMeter(progress) as meter:
         if settings.zone_map_file:
             read_outlines(Path(settings.zone_map_file))  # an invalid map fails the run at its start
+        read_boroughs_near(settings, settings.source)  # as does an invalid zone lookup file
         cluster_plan = cluster.plan_cluster(settings)
         plan = prepare_plan(settings, progress, cluster_plan)
         scoring = _find_scoring_model(settings, plan, model) if model else None
@@ -163,7 +163,7 @@ def _describe_publication(
 def _save_reports(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
     """Save the performance report and the evaluation. Return all addresses and paths."""
     performance = save_report(context.store, f"{context.version}.dask.html", dask_page)
-    content = json.dumps(to_json(evaluation.report), indent=1).encode()
+    content = dump_json(to_json(evaluation.report), indent=1).encode()
     saved = save_report(context.store, f"{context.version}.json", content)
     dashboard = context.client.dashboard_link
     return RunLinks(

@@ -36,7 +36,7 @@ from toytip.pipeline.promote import Challenger, ChampionMatch, is_champion
 from toytip.pipeline.read_source import read_source
 from toytip.pipeline.run_facts import describe_facts
 from toytip.pipeline.startup.gate_process import Gate, prepare_gate
-from toytip.pipeline.startup.late_imports import import_in_background
+from toytip.pipeline.startup.late_imports import REPORT_MODULES, TRAINING_MODULES, import_in_background
 from toytip.store.run_manifest import RunStatus
 
 if TYPE_CHECKING:
@@ -86,10 +86,11 @@ def train_and_score(context: RunContext, plan: RunPlan) -> StageOutputs:
 
 
 def _train_and_score(context: RunContext, plan: RunPlan, gate: Gate | None) -> StageOutputs:
+    import_in_background(TRAINING_MODULES)
     tables = read_source(context, plan)
     from toytip.pipeline.train import train_model
 
-    import_in_background()
+    import_in_background(REPORT_MODULES)
     features = tables[FEATURES.name]
     check, split = _check_months(context, plan, tables)
     encoded, encoding = fit_feature_encoding(context, features, split, reuse=True)

@@ -19,7 +19,6 @@ from toytip.datasets.tlc.synthetic import (
     SyntheticSpec,
     generate_month,
     month_file_name,
-    synthetic_folder,
 )
 from toytip.datasets.words import KINDS
 from toytip.engine import source_tasks
@@ -32,6 +31,7 @@ from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.download import DownloadReport, MonthDownloader
 from toytip.sources.source import Source
+from toytip.store.layout import synthetic_folder
 
 
 def prepare_plan(

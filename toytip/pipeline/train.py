@@ -21,7 +21,7 @@ from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, digest
-from toytip.training.fitting import fit_booster
+from toytip.training.parallel import fit_in_parallel
 from toytip.training.rank import RoundEvent, TrainingResult
 
 # Parameters that change the number of rounds, but not the time of a round.
@@ -146,7 +146,7 @@ def fit_model(
         for split in encoding.split.time_ranges()
     }
     matrices = {
-        split: graph.encode_split(load_frame(split_files), encoding, split)
+        split: graph.split_label(graph.encode_split(load_frame(split_files), encoding, split))
         for split, split_files in files_by_split.items()
     }
     training = files_by_split["train"]
@@ -158,7 +158,7 @@ def fit_model(
         def record_round(event: RoundEvent) -> None:
             stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
-        result = fit_booster(
+        result = fit_in_parallel(
             matrices["train"],
             matrices.get("validation"),
             params,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
 import time
@@ -15,24 +14,25 @@ from typing import Any
 
 import fastapi
 import prometheus_client as prom
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from toytip._version import __version__
 from toytip.core.columns import Columns
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.errors import ToytipError
 from toytip.models import scoring
-from toytip.models.scoring import Explanation
+from toytip.serving.answers import TripAnswer
 from toytip.serving.metrics import ServerMetrics
-from toytip.serving.pages import docs_page, example_trip, start_page
+from toytip.serving.openapi import JSON_RESPONSES, SCORE_RESPONSES, describe_api
+from toytip.serving.pages import docs_page, start_page
 from toytip.serving.rate_limit import RateLimiter
 from toytip.serving.request import (
     RequestError,
     RequestLimits,
-    openapi_extra,
     parse_body,
     parse_trips,
     select_request_model,
@@ -64,6 +64,7 @@ def make_app(server: Server) -> fastapi.FastAPI:
         version=__version__,
         summary="Predicts the probability that the passenger of a taxi trip leaves a high tip.",
         lifespan=lifespan,
+        exception_handlers={RequestValidationError: _answer_invalid_query},
         # The pages of FastAPI load scripts from another server.
         docs_url=None,
         redoc_url=None,
@@ -71,7 +72,15 @@ def make_app(server: Server) -> fastapi.FastAPI:
     _add_pages(app, server)
     _add_status_routes(app, server)
     _add_score_route(app, server)
+    # Another model can need different columns, so the schema is not cached.
+    app.openapi = lambda: describe_api(app, server.models, server.limits)  # type: ignore[method-assign]
     return app
+
+
+async def _answer_invalid_query(_request: fastapi.Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    name = error.errors()[0]["loc"][-1]
+    return _error_response(422, f"cannot read the request: {name} must be a whole number")
 
 
 @dataclass
@@ -121,7 +130,7 @@ class Server:
 
 
 def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
-    @app.get("/")
+    @app.get("/", responses=JSON_RESPONSES["/"], response_model=None)
     async def start() -> dict[str, Any]:
         """Return the models of the server with their required columns, and the endpoints."""
         page: dict[str, Any] = to_json(start_page(server.models))
@@ -136,7 +145,7 @@ def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
 def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
     app.add_middleware(RequestLog, metrics=server.metrics, write=server.write_access_log)
 
-    @app.get("/healthz")
+    @app.get("/healthz", responses=JSON_RESPONSES["/healthz"], response_model=None)
     async def healthz() -> dict[str, Any]:
         """Return the status of the server, and the versions of the current models by taxi type."""
         return {"status": "ok", "models": {taxi: model.version for taxi, model in server.models.items()}}
@@ -149,9 +158,8 @@ def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
 
 def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
     limiter = RateLimiter(server.limits.max_requests_per_second)
-    example = example_trip(next(iter(server.models.values())))
 
-    @app.post("/score", openapi_extra=openapi_extra(example), response_model=None)
+    @app.post("/score", responses=SCORE_RESPONSES, response_model=None)
     async def score(request: fastapi.Request, shap_top: int = DEFAULT_EXPLANATIONS) -> Any:
         """Score one trip (an object) or several trips (a list of objects).
 
@@ -170,30 +178,6 @@ def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
 def _versions(models: Mapping[str, TrainedModel]) -> str:
     """Return the versions of models as text for a log line."""
     return " and ".join(f"model {model.version} ({taxi})" for taxi, model in sorted(models.items()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TripAnswer:
-    """The answer for a trip. The JSON object has no null fields, except for the first two."""
-
-    probability: float | None = None
-    """Probability of a high tip. Null if the trip cannot be scored."""
-    prediction: bool | None = None
-    """Whether the probability is at least the decision threshold of the model. Null if the trip
-    cannot be scored."""
-    explanations: list[Explanation] | None = None
-    """The largest explanations, if the request asks for them."""
-    error: str | None = None
-    """Error message, if the trip cannot be scored."""
-    reason: str | None = None
-    """Reason why the trip cannot be scored: the name of a cleaning rule, or `outside_segment`."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        answer: dict[str, Any] = {"probability": self.probability, "prediction": self.prediction}
-        if self.explanations is not None:
-            answer["explanations"] = to_json(self.explanations)
-        return answer if self.error is None else {**answer, "error": self.error, "reason": self.reason}
 
 
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
@@ -260,7 +244,7 @@ class AsciiJsonResponse(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Return the content as JSON."""
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+        return dump_json(content, separators=(",", ":")).encode()
 
 
 def _score_response(model: TrainedModel, answers: list[TripAnswer], *, is_list: bool) -> JSONResponse:

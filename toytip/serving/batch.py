@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from toytip.config import Settings
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line
 from toytip.datasets.registry import detect_kind
@@ -26,6 +25,7 @@ from toytip.models import scoring, trip_columns
 from toytip.models.scoring import Explanation, ScoredTrips
 from toytip.models.selection import ModelChoice, load_models, select_model
 from toytip.serving.trip_files import TripBatch
+from toytip.stages import conform
 
 ANSWER_SCHEMA = pa.schema(
     [
@@ -52,15 +52,23 @@ class ScoreReport:
     """Number of trips with a probability."""
     unscored: dict[str, int]
     """Number of trips without a probability by reason: a cleaning rule, or `outside_segment`."""
+    notes: tuple[str, ...]
+    """Conversions of time columns whose meaning depends on a rule, in the first rows."""
     output: str | None
     """Path of the file with the scored trips. Null if the trips were printed to stdout."""
 
     @classmethod
-    def of(cls, model_version: str, counts: Mapping[str | None, int], output: str | None) -> ScoreReport:
-        """Return the report on the counts that `score_batches` returned."""
+    def of(
+        cls, model_version: str, counts: Mapping[str | None, int], notes: Sequence[str], output: str | None
+    ) -> ScoreReport:
+        """Return the report on the counts that `score_batches` returned, and on its notes."""
         unscored = {reason: count for reason, count in counts.items() if reason is not None}
         return cls(
-            model_version=model_version, scored_count=counts.get(None, 0), unscored=unscored, output=output
+            model_version=model_version,
+            scored_count=counts.get(None, 0),
+            unscored=unscored,
+            notes=tuple(notes),
+            output=output,
         )
 
 
@@ -85,18 +93,24 @@ def score_batches(
     write: AnswerWriter,
     shap_top: int,
     on_scored: Callable[[int], None],
+    on_note: Callable[[str], None],
 ) -> Counter[str | None]:
     """Score all trips, and write one answer per trip, in order.
 
-    Returns the number of trips by reason for a missing probability. The key None counts the scored
-    trips. Raises SchemaError if a trip does not have a column that the model needs.
+    `on_note` receives each conversion of a time column of the first rows. Returns the number of
+    trips by reason for a missing probability. The key None counts the scored trips. Raises
+    SchemaError if a trip does not have a column that the model needs.
     """
     counts: Counter[str | None] = Counter()
     for batch in batches:
         for columns, label in batch.columns.items():
             trip_columns.require_columns(model, columns, label)
         if batch.table.num_rows:
-            scored = scoring.score_trips(model, batch.table, shap_top, batch.label)
+            # As in a run, the first rows decide whether a column is what its name says.
+            is_first = not counts.total()
+            scored = scoring.score_trips(model, batch.table, shap_top, batch.label, refuse_most=is_first)
+            for note in conform.describe_conversions(batch.table, model.encoding.dataset) if is_first else ():
+                on_note(note)
             write(_answer_table(scored, counts.total(), model.version), scored.explanations)
             counts.update(scored.reason)
             on_scored(batch.table.num_rows)
@@ -118,20 +132,25 @@ def _answer_table(scored: ScoredTrips, first_row: int, model_version: str) -> pa
 
 
 @contextlib.contextmanager
-def open_answer_writer(output: str | None, stdout: BinaryIO) -> Iterator[AnswerWriter]:
+def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iterator[AnswerWriter]:
     """Yield a writer of answers: JSON Lines to stdout, or a file in the format of its suffix.
 
-    The file appears only when it is complete. Raises ConfigError for an unknown suffix, and
-    ToytipError if the file cannot be written.
+    The file appears only when it is complete. Raises ConfigError for an unknown suffix, or if the
+    file is that of the trips, and ToytipError if the file cannot be written.
     """
     if output is None:
         yield _json_lines_writer(stdout)
         return
     target = Path(output)
+    if trips != "-" and target.exists() and Path(trips).exists() and target.samefile(trips):
+        raise ConfigError(
+            f"cannot write the scores to {output}: it is the file with the trips",
+            hint="Set --output to a different file.",
+        )
     partial = target.with_name(f".{target.name}.part")
     try:
         with contextlib.ExitStack() as stack:
-            yield _file_writer(partial, target.suffix, stack)
+            yield _file_writer(partial, target.suffix.lower(), stack)
         partial.replace(target)
     except OSError as error:
         raise ToytipError(
@@ -161,7 +180,7 @@ def _json_lines_writer(stream: BinaryIO) -> AnswerWriter:
             answer = {name: value for name, value in row.items() if name != "reason" or value}
             if largest:
                 answer["explanations"] = to_json(largest)
-            stream.write(json.dumps(answer).encode() + b"\n")
+            stream.write(dump_json(answer).encode() + b"\n")
         stream.flush()
 
     return write

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from toytip._version import __version__
+from toytip.core.jsonable import dump_json
 from toytip.core.model import TrainedModel
 from toytip.models import trip_columns
 from toytip.models.package import golden_trips
@@ -95,7 +95,7 @@ def docs_page(models: Mapping[str, TrainedModel], url: str) -> str:
 
 def _model_section(model: TrainedModel, url: str) -> Markup:
     description = ModelDescription.of(model)
-    request = f"curl -s {url.rstrip('/')}/score -d {shlex.quote(json.dumps(example_trip(model)))}"
+    request = f"curl -s {url.rstrip('/')}/score -d {shlex.quote(dump_json(example_trip(model)))}"
     columns = Markup(", ").join(
         Markup("<code>{}</code>").format(name) for name in description.required_columns
     )

@@ -1,22 +1,19 @@
-"""Limits, parsing, validation and OpenAPI schema of scoring requests."""
+"""Limits, parsing and validation of scoring requests."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydantic
-from pydantic import ConfigDict, create_model
 
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
 from toytip.datasets.registry import detect_kind
-from toytip.datasets.tlc.fields import FIELDS, find_repeated_fields, match_fields
+from toytip.datasets.tlc.fields import find_repeated_fields, match_fields
 from toytip.models import trip_columns
 from toytip.models.selection import select_model
 from toytip.models.trip_columns import NamedTrips
@@ -133,14 +130,13 @@ def parse_trips(model: TrainedModel, trips: Sequence[Any]) -> ParsedTrips:
     for field in named.fields:
         try:
             values = columns[field.name] = read_values(named.values(field), field)
+            missing = np.flatnonzero(values != values).tolist()  # noqa: PLR0124 - NaN and NaT
         except InvalidValuesError as error:
             invalid += _field_errors(named, field, error.problems)
-            continue
-        if field.name in required and (missing := values != values).any():  # noqa: PLR0124 - NaN and NaT
-            rows = np.flatnonzero(missing).tolist()
-            errors += _field_errors(
-                named, field, ((row, "is null, and the model needs a value") for row in rows)
-            )
+            missing = error.missing
+        if field.name in required and missing:
+            problems = ((row, "is null, and the model needs a value") for row in missing)
+            errors += _field_errors(named, field, problems)
     return ParsedTrips(columns, sorted([*errors, *invalid], key=lambda error: error.trip))
 
 
@@ -175,25 +171,3 @@ def _field_errors(
     for row, message in problems:
         if (name := named.column_name(row, field)) is not None:
             yield FieldError(trip=row, field=name, message=message)
-
-
-# The JSON types of the fields, for the OpenAPI schema.
-_JSON_TYPES: dict[str, Any] = {"time": dt.datetime | None, "code": int | None, "amount": float | None}
-
-
-def _trip_schema() -> dict[str, Any]:
-    fields: dict[str, Any] = {field.name: (_JSON_TYPES[field.kind], None) for field in FIELDS}
-    model: type[pydantic.BaseModel] = create_model("Trip", __config__=ConfigDict(extra="allow"), **fields)
-    return model.model_json_schema()
-
-
-def openapi_extra(example: dict[str, object]) -> dict[str, Any]:
-    """Return the OpenAPI schema of the request body, with an example of a trip."""
-    trip = {
-        **_trip_schema(),
-        "description": "A trip with the TLC's column names.",
-        "example": example,
-    }
-    one_or_more = {"oneOf": [trip, {"type": "array", "items": trip}]}
-    content = {"application/json": {"schema": one_or_more, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}

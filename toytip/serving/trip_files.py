@@ -18,9 +18,9 @@ from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import trip_columns
 from toytip.models.raw_trips import trips_to_table
-from toytip.serving.csv_trips import CsvReader, detect_format
 from toytip.serving.json_text import parse_json
-from toytip.sources.formats import PARQUET_MAGIC
+from toytip.sources.csv_files.rows import CSV_HINT, FIRST_ROW_LINE, header_columns, read_csv
+from toytip.sources.formats import GZIP_MAGIC, PARQUET_MAGIC, UTF16_MARKS, find_other_format
 from toytip.sources.reader import open_parquet
 from toytip.stages.conform import RowLabel
 
@@ -28,18 +28,7 @@ SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16
 BUFFER_BYTES = 2**20
 UTF8_MARK = b"\xef\xbb\xbf"
-GZIP_MAGIC = b"\x1f\x8b"
 FORMAT_HINT = "Use Parquet, CSV with a header, or JSON Lines."
-# Formats that toytip does not read, by their first bytes.
-OTHER_FORMATS = {
-    b"PK\x03\x04": "it is an Excel workbook or another zip archive",
-    b"\xd0\xcf\x11\xe0": "it is an old Excel workbook",
-    b"BZh": "it is compressed with bzip2",
-    b"\xfd7zXZ": "it is compressed with xz",
-    b"\x28\xb5\x2f\xfd": "it is compressed with zstd",
-    b"ARROW1": "it is an Arrow or Feather file",
-    b"<": "it is a web page or an XML file",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +73,12 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
             f"cannot read trips from {name}: the file does not exist",
             hint="Name one file in place of a pattern." if is_pattern else "Check the path.",
         ) from None
-    except (pa.ArrowException, UnicodeError, OSError, EOFError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:
+        cause = f"the compressed data is corrupt or incomplete: {error}"
+        raise SourceError(
+            f"cannot read trips from {name}: {cause}", hint="Compress the file again."
+        ) from None
+    except (pa.ArrowException, UnicodeError, OSError) as error:
         raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
 
 
@@ -100,17 +94,22 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         yield from _read_json_lines(stream, name)
     elif text_head.startswith(b"["):
         yield from _read_json_list(stream, name)
-    elif cause := next((cause for magic, cause in OTHER_FORMATS.items() if text_head.startswith(magic)), ""):
-        raise SourceError(f"cannot read trips from {name}: {cause}", hint=FORMAT_HINT)
-    elif csv_format := detect_format(head):
-        reader = CsvReader(csv_format, name)
-        for table, first_row in reader.read(stream):
-            yield TripBatch.of(table, partial(reader.label, first_row=first_row))
+    elif head.startswith(UTF16_MARKS) and _is_utf16_json(head):
+        raise SourceError(f"cannot read trips from {name}: it is JSON in UTF-16", hint="Save it in UTF-8.")
+    elif other := find_other_format(head):
+        raise SourceError(f"cannot read trips from {name}: it is {other.name}", hint=other.hint)
+    elif len(header_columns(head)) > 1:
+        yield from _read_csv(stream, name)
     else:
         cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
         raise SourceError(
             f"cannot read trips from {name}: {cause if text_head else 'it is empty'}", hint=FORMAT_HINT
         )
+
+
+def _is_utf16_json(head: bytes) -> bool:
+    text = head[: len(head) // 2 * 2].decode("utf-16", errors="replace")
+    return text.lstrip().startswith(("{", "["))
 
 
 def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
@@ -120,6 +119,19 @@ def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBat
         label = partial(_label_row, name=name, first_row=first_row)
         yield TripBatch.of(pa.Table.from_batches([batch]), label)
         first_row += batch.num_rows
+
+
+def _read_csv(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+    try:
+        for layout, rows in read_csv(stream):
+            label = partial(_label_line, name=name, first_line=FIRST_ROW_LINE + layout.offset_row)
+            yield TripBatch.of(rows, label)
+    except ValueError as error:
+        raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=CSV_HINT) from None
+
+
+def _label_line(row: int, *, name: str, first_line: int) -> str:
+    return f"line {first_line + row} of {name}"
 
 
 def _label_row(row: int, *, name: str, first_row: int) -> str:

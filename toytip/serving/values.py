@@ -39,11 +39,15 @@ class _Unreadable(Exception):  # noqa: N818 - it is caught in this module
 
 
 class InvalidValuesError(Exception):
-    """Values that cannot be read: the position of each, and the requirement that it breaks."""
+    """Values that cannot be read: the position of each, and the requirement that it breaks.
 
-    def __init__(self, problems: list[tuple[int, str]]) -> None:
+    `missing` has the positions of the missing values among the other values.
+    """
+
+    def __init__(self, problems: list[tuple[int, str]], missing: list[int]) -> None:
         super().__init__("invalid values")
         self.problems = problems
+        self.missing = missing
 
 
 def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
@@ -60,9 +64,14 @@ def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
             converted.append(read(value))
         except (_Unreadable, ValueError):
             problems.append((position, _REQUIREMENTS[field.kind]))
+            converted.append(0)  # not missing
     if problems:
-        raise InvalidValuesError(problems)
+        raise InvalidValuesError(problems, [row for row, value in enumerate(converted) if _is_missing(value)])
     return np.array(converted, dtype)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value  # noqa: PLR0124 - NaN is not itself
 
 
 def _plain_numbers(values: list[Any], field: Field) -> npt.NDArray[np.float64] | None:

@@ -19,7 +19,7 @@ from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words
-from toytip.core.time_values import other_reading
+from toytip.core.time_values import EPOCH_NUMBERS, other_reading
 from toytip.datasets.tlc.dataset import TLC
 from toytip.datasets.tlc.fields import (
     FIELDS,
@@ -29,16 +29,26 @@ from toytip.datasets.tlc.fields import (
     detect_taxi,
     find_repeated_fields,
     match_fields,
+    source_column,
 )
 from toytip.errors import SourceError
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
     KIND_DESCRIPTIONS,
+    describe_conversion,
     find_unreadable,
     is_convertible,
     read_column,
 )
 
+# Fixes of columns, whose names replace {}.
+CONVERT = {
+    "time": "Convert {} to a time, for example to a timestamp or to text such as 2023-01-31 20:15:00.",
+    "code": "Convert {} to a whole number.",
+    "amount": "Convert {} to a number.",
+}
+ADD_VALUES = "Add the values of {}."
+DOWNLOAD_PUBLISHED = "If the TLC published the file, download it again."
 SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
 # Times are in the wrong time zone if so many of them are 1 to 6 hours outside of the month of the
 # file, and inside of it with another reading. In the TLC's files, these hours have at most 1 % of
@@ -81,13 +91,13 @@ def check_columns(
     for field in FIELDS:
         column = columns.get(field.name)
         if column is None or pa.types.is_null(schema.field(column).type) or is_all_null(column):
-            findings.add_missing(field, "is missing" if column is None else "holds only nulls")
+            findings.add_missing(field, column, taxi)
         else:
             findings.add_type(field, column, schema.field(column).type)
     if findings.unusual:
         _check_values(findings, month, read)
     if findings.problems:
-        raise SourceError(f"cannot use {name}: {join_words(findings.problems)}", hint=findings.hints[0])
+        raise SourceError(f"cannot use {name}: {join_words(findings.problems)}", hint=findings.hint)
     return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
 
 
@@ -149,55 +159,60 @@ class _Findings:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
-        self.hints: list[str] = []
+        self.fixes: dict[str, list[str]] = {}
+        """The columns that each fix corrects, by the text of the fix."""
         self.notes: list[str] = []
         self.missing: list[str] = []
         self.unusual: dict[str, Field] = {}
         """The fields of columns whose values must be checked, by column."""
 
-    def add_problem(self, problem: str, hint: str) -> None:
-        self.problems.append(problem)
-        self.hints.append(hint)
+    @property
+    def hint(self) -> str:
+        """The fixes of all problems, each with all columns that it corrects."""
+        return " ".join(fix.format(join_words(columns)) for fix, columns in self.fixes.items())
 
-    def add_missing(self, field: Field, cause: str) -> None:
+    def add_problem(self, problem: str, column: str, *fixes: str) -> None:
+        self.problems.append(problem)
+        for fix in fixes:
+            self.fixes.setdefault(fix, []).append(column)
+
+    def add_missing(self, field: Field, column: str | None, taxi: str) -> None:
         self.missing.append(field.name)
         if field.required:
-            fix = (
-                SCORE_WITHOUT_TIPS
-                if field.name in TLC.leaking_columns
-                else f"Add the values of {field.name}."
-            )
-            self.add_problem(
-                f"column {field.name} {cause}", f"{fix} If the TLC published the file, download it again."
-            )
+            name = column or source_column(field.name, taxi)
+            cause = "is missing" if column is None else "holds only nulls"
+            fix = SCORE_WITHOUT_TIPS if field.name in TLC.leaking_columns else ADD_VALUES
+            self.add_problem(f"column {name} {cause}", name, fix, DOWNLOAD_PUBLISHED)
 
     def add_type(self, field: Field, column: str, arrow_type: pa.DataType) -> None:
         kind = KIND_DESCRIPTIONS[field.kind]
         if not is_convertible(arrow_type, field):
-            self.add_problem(f"column {column} is {arrow_type}, not {kind}", f"Convert {column} to {kind}.")
+            self.add_problem(f"column {column} is {arrow_type}, not {kind}", column, CONVERT[field.kind])
         elif _is_unusual(arrow_type, field):
             self.unusual[column] = field
 
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
         if converted.conversion:
-            self.notes.append(f"column {column} is converted {converted.conversion}")
+            self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}, TLC).values():
             if unreadable.is_most:
-                self.add_problem(
-                    unreadable.describe(), f"Convert {column} to {KIND_DESCRIPTIONS[field.kind]}."
-                )
+                self.add_problem(unreadable.describe(), column, CONVERT[field.kind])
 
 
 def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:
     """Convert the first batch of unusual columns, and all pickup times if they are unusual."""
     first = pa.Table.from_batches([next(read(list(findings.unusual)))])
+    converted = {
+        column: read_column(first.column(column), field, column, "")
+        for column, field in findings.unusual.items()
+    }
     for column, field in findings.unusual.items():
-        findings.add_values(first, column, read_column(first.column(column), field, column, ""), field)
+        findings.add_values(first, column, converted[column], field)
     pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
     if pickup is not None and month is not None and not findings.problems:
         shifted = _count_shifted(pickup, month, read)
         if shifted.contradict_month:
-            _add_zone_problem(findings, pickup, first.column(pickup).type, shifted)
+            _add_zone_problem(findings, pickup, converted[pickup].conversion, shifted)
 
 
 @dataclass(frozen=True)
@@ -237,16 +252,15 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
     return int(np.count_nonzero(early | late))
 
 
-def _add_zone_problem(
-    findings: _Findings, pickup: str, arrow_type: pa.DataType, shifted: _ShiftedRows
-) -> None:
-    is_zoned = pa.types.is_timestamp(arrow_type) or is_text(arrow_type)
+def _add_zone_problem(findings: _Findings, pickup: str, conversion: str, shifted: _ShiftedRows) -> None:
+    is_zoned = EPOCH_NUMBERS not in conversion
     meaning = "instants of their time zone" if is_zoned else "New York's clock"
     findings.add_problem(
         f"column {pickup} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
         f"{shifted.rows:,} pickups are in the hours before or after the month",
+        pickup,
         "The times are probably New York's clock with the label of another zone. Remove the label, for "
-        f'example with frame["{pickup}"].dt.tz_localize(None) in pandas.'
+        'example with frame["{}"].dt.tz_localize(None) in pandas.'
         if is_zoned
         else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC.",
     )

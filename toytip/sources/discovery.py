@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toytip.core.access import StorageOptions
@@ -16,22 +18,37 @@ from toytip.datasets.tlc.fields import detect_for_hire
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
+from toytip.io.connection import FILE_HINT
 from toytip.sources import month_rows
 from toytip.sources.column_check import FileColumns, check_columns, find_taxi
-from toytip.sources.csv_layout import CsvContent, read_csv_content
-from toytip.sources.csv_rows import read_csv_columns
-from toytip.sources.formats import DOWNLOAD_AGAIN, HEAD_BYTES, detect_format
+from toytip.sources.csv_files.layout import CsvContent, read_csv_content
+from toytip.sources.csv_files.rows import CSV_HINT, open_text, read_csv_columns
+from toytip.sources.formats import (
+    DOWNLOAD_AGAIN,
+    HEAD_BYTES,
+    detect_format,
+    require_csv_in_archive,
+    require_regular_file,
+)
 from toytip.sources.groups import (
     raise_file_errors,
     require_different_files,
     require_months,
     require_one_taxi,
     warn_of_repeated_trips,
+    warn_of_unread_months,
 )
 from toytip.sources.listing import list_source_files, natural_order, path_of_uri
+from toytip.sources.month_files import CheckedFile, assign_months
 from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE, CountedBlock
 from toytip.sources.path_months import PathMonth, month_of_path
-from toytip.sources.reader import FOOTER_BUFFER_BYTES, open_parquet, read_columns
+from toytip.sources.reader import (
+    FOOTER_BUFFER_BYTES,
+    file_version,
+    has_no_value,
+    open_parquet,
+    read_columns,
+)
 from toytip.sources.source import Source, SourceFile
 
 FOOTER_THREADS = 8
@@ -44,16 +61,6 @@ RENAME_TO_MONTH = (
 DOWNLOAD_FROM_SERVER = "Download the file, and use the downloaded file as the source."
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckedFile:
-    """A file that can be read, and the months of its rows."""
-
-    file: SourceFile
-    """The file, with the month of its path."""
-    blocks: tuple[CountedBlock, ...] = ()
-    """Rows by month, if the path does not tell the month."""
-
-
 def open_source(spec: str, months: str | None = None, endpoint_url: str | None = None) -> Source:
     """Find the files of a folder, glob, URI or comma-separated list, and the months of their rows.
 
@@ -62,19 +69,23 @@ def open_source(spec: str, months: str | None = None, endpoint_url: str | None =
     Also raises SourceError if the path of a file names a month other than its pickup times, or if
     the files have trips of different taxi types.
     """
-    options = list_source_files(spec, endpoint_url)
+    listing = list_source_files(spec, endpoint_url)
+    options = listing.options
     selected = parse_months(months) if months is not None else None
     paths = {uri: month_of_path(path_of_uri(uri)) for uri in sorted(options, key=natural_order)}
     needed = [uri for uri, path in paths.items() if not (path and selected and path.month not in selected)]
     checked = _check_files(spec, needed, paths, options)
     require_one_taxi(spec, [item.file for item in checked])
-    files = sorted(_assign_months(checked), key=lambda file: (file.month, natural_order(file.uri)))
+    files = sorted(
+        assign_months(checked, selected or ()), key=lambda file: (file.month, natural_order(file.uri))
+    )
     named = {path.month for path in paths.values() if path}
-    require_months({file.month for file in files}, months, named, spec)
+    require_months({file.month for file in files}, months, named, spec, listing.unread)
     files = [file for file in files if selected is None or file.month in selected]
     source = Source(taxi=files[0].taxi, files=tuple(files))
     require_different_files(source, spec)
-    return replace(source, warnings=warn_of_repeated_trips(source))
+    unread = warn_of_unread_months(listing.unread, {file.month for file in files}, selected)
+    return replace(source, warnings=(*unread, *warn_of_repeated_trips(source)))
 
 
 def _check_files(
@@ -115,21 +126,6 @@ def _without_empty_files(checked: Sequence[CheckedFile]) -> list[CheckedFile]:
     return with_rows
 
 
-def _assign_months(checked: Sequence[CheckedFile]) -> list[SourceFile]:
-    """Return the files once per month of their rows.
-
-    The months of the files without a month in their path are decided from all their rows together,
-    so that a few stray rows in a small file are not a month.
-    """
-    undated = [item for item in checked if item.blocks]
-    counts = month_rows.count_all(block for item in undated for block in item.blocks)
-    windows = month_rows.windows_of(month_rows.months_of_rows(counts))
-    files = [item.file for item in checked if not item.blocks]
-    for item in undated:
-        files += month_rows.split_by_month(item.file, item.blocks, windows)
-    return files
-
-
 def check_file(
     uri: str,
     path: PathMonth | None,
@@ -143,6 +139,7 @@ def check_file(
     name = mask_credentials(uri)
     failure = f"cannot read {name}"
     try:
+        require_regular_file(uri)
         info = file_info(uri, storage_options)
         if info["size"] is None:
             raise SourceError(
@@ -164,12 +161,15 @@ def check_file(
 
 
 def _read_csv(stream: Any, uri: str) -> CsvContent:
+    text = open_text(stream)
+    if text is not stream:
+        require_csv_in_archive(uri, text.read(HEAD_BYTES))
+        text.seek(0)
     try:
-        return read_csv_content(stream, uri)
+        return read_csv_content(text)
     except ValueError as error:
         raise SourceError(
-            f"cannot read {mask_credentials(uri)}: {first_line(error)}",
-            hint="Correct the lines of the file, or convert it to Parquet.",
+            f"cannot read {mask_credentials(uri)}: {first_line(error)}", hint=CSV_HINT
         ) from None
 
 
@@ -178,7 +178,7 @@ def _cause_of_read_error(uri: str, error: Exception) -> str:
         return "the server does not support range requests"
     if isinstance(error, FileNotFoundError):
         return "it does not exist"
-    if isinstance(error, PermissionError | IsADirectoryError):
+    if isinstance(error, PermissionError | IsADirectoryError) or _is_link_loop(error):
         return first_line(error)
     return f"the file is corrupt or incomplete ({first_line(error)})"
 
@@ -186,9 +186,13 @@ def _cause_of_read_error(uri: str, error: Exception) -> str:
 def _hint_of_read_error(uri: str, error: Exception) -> str:
     if _lacks_ranges(uri, error):
         return DOWNLOAD_FROM_SERVER
-    if isinstance(error, FileNotFoundError | PermissionError):
-        return "Check the address of the file, and your permissions for it."
+    if isinstance(error, FileNotFoundError | PermissionError) or _is_link_loop(error):
+        return FILE_HINT
     return DOWNLOAD_AGAIN
+
+
+def _is_link_loop(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ELOOP
 
 
 def _lacks_ranges(uri: str, error: Exception) -> bool:
@@ -202,20 +206,19 @@ def _check_parquet(
     footer: pq.ParquetFile,
     storage_options: StorageOptions,
 ) -> CheckedFile:
-    metadata = footer.metadata
-    file = _describe_file(uri, path, info, metadata.num_rows, storage_options)
+    file = _describe_file(uri, path, info, footer.metadata.num_rows, storage_options)
     if kind := _kind_without_columns(file, footer.schema_arrow.names):
         return CheckedFile(file=replace(file, taxi=kind))
     columns = check_columns(
         mask_credentials(uri),
         footer.schema_arrow,
         path.month if path else None,
-        is_all_null=lambda column: _all_null(metadata, column),
+        is_all_null=lambda column: has_no_value(footer, column),
         read=lambda names: read_columns(uri, storage_options, names),
     )
     file = _with_columns(file, columns)
     if path and _is_in_month(footer, path.month, uri):
-        return CheckedFile(file=file)
+        return CheckedFile(file=file, is_certain=path.is_certain)
     return _with_months(file, path, month_rows.count_months(footer, uri))
 
 
@@ -230,13 +233,13 @@ def _check_csv(
         _describe_file(uri, path, info, content.rows, storage_options),
         csv=content.layouts,
     )
-    if kind := _kind_without_columns(file, content.columns):
+    if kind := _kind_without_columns(file, content.schema.names):
         return CheckedFile(file=replace(file, taxi=kind))
     columns = check_columns(
         mask_credentials(uri),
         content.schema,
         path.month if path else None,
-        is_all_null=lambda column: content.nulls[column] == content.rows,
+        is_all_null=lambda column: pa.types.is_null(content.schema.field(column).type),
         read=lambda names: read_csv_columns(uri, storage_options, content.layouts[0], names),
     )
     return _with_months(_with_columns(file, columns), path, content.blocks)
@@ -256,7 +259,7 @@ def _describe_file(
         month=path.month if path else NO_MONTH,
         rows=rows,
         bytes=info["size"],
-        modified=_modified(info),
+        modified=file_version(info),
         missing_columns=(),
         storage_options=storage_options,
     )
@@ -275,11 +278,6 @@ def _kind_without_columns(file: SourceFile, names: Sequence[str]) -> str | None:
 
 def _with_columns(file: SourceFile, columns: FileColumns) -> SourceFile:
     return replace(file, taxi=columns.taxi, missing_columns=columns.missing, notes=columns.notes)
-
-
-def _modified(info: Mapping[str, Any]) -> str:
-    keys = ("ETag", "mtime", "LastModified", "Last-Modified")
-    return str(next((info[key] for key in keys if info.get(key)), "")).strip('"')
 
 
 def _is_in_month(footer: pq.ParquetFile, month: Month, uri: str) -> bool:
@@ -301,7 +299,7 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
     counts = month_rows.count_all(blocks)
     share = month_rows.share_of_month(counts, path.month) if path else 0.0
     if path and (share is None or share >= MIN_NAMED_MONTH_SHARE):
-        return CheckedFile(file=file)
+        return CheckedFile(file=file, is_certain=path.is_certain)
     months = month_rows.months_of_rows(counts)
     if path and path.is_certain:
         other_months = f"{months[0]} to {months[-1]}" if len(months) > 1 else str(months[0])
@@ -316,14 +314,3 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
             hint="Name the file as the TLC does, for example yellow_tripdata_2023-01.parquet.",
         )
     return CheckedFile(file=file, blocks=tuple(blocks))
-
-
-def _all_null(metadata: pq.FileMetaData, column: str) -> bool:
-    return count_nulls(metadata, column) == int(metadata.num_rows)
-
-
-def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
-    """Return the number of nulls in a column, as the footer of a file counts them."""
-    index = metadata.schema.names.index(column)
-    groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]
-    return sum(group.statistics.null_count or 0 for group in groups if group.statistics is not None)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
 
+from toytip.core.jsonable import dump_json
 from toytip.core.months import Month
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import SourceError
@@ -234,7 +235,7 @@ class _PartialFile:
         return _Metadata()
 
     def write_metadata(self, metadata: _Metadata) -> None:
-        self._metadata_path.write_text(json.dumps(asdict(metadata)))
+        self._metadata_path.write_text(dump_json(asdict(metadata)))
 
     def check_size(self, total: int) -> None:
         """Raise RetryableError if the size differs from the announced total (0: unknown)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise, takewhile
@@ -28,9 +27,10 @@ def raise_file_errors(spec: str, errors: Mapping[str, ToytipError], count: int) 
     """Raise the error of a file, or one SourceError that names all files with errors."""
     if len(errors) == 1:
         raise next(iter(errors.values()))
+    names = _short_names([mask_credentials(uri) for uri in errors])
     listed = [
-        f"{os.path.basename(mask_credentials(uri))}: {_cause(uri, error)}"  # noqa: PTH119 - a URI
-        for uri, error in list(errors.items())[:MAX_LISTED_FILES]
+        f"{name}: {_cause(uri, error)}"
+        for name, (uri, error) in list(zip(names, errors.items(), strict=True))[:MAX_LISTED_FILES]
     ]
     if len(errors) > MAX_LISTED_FILES:
         listed.append(f"and {len(errors) - MAX_LISTED_FILES} more")
@@ -40,6 +40,19 @@ def raise_file_errors(spec: str, errors: Mapping[str, ToytipError], count: int) 
         f"cannot be used ({'; '.join(listed)})",
         hint=" ".join(hints[:MAX_HINTS]),
     )
+
+
+def _short_names(uris: Sequence[str]) -> list[str]:
+    """Return the names of files, with the folders that are needed to tell them apart.
+
+    >>> _short_names(["in/month=1/part-0.parquet", "in/month=2/part-0.parquet"])
+    ['month=1/part-0.parquet', 'month=2/part-0.parquet']
+    """
+    names = [uri.rpartition("/")[2] for uri in uris]
+    if len(set(names)) == len(names):
+        return names
+    folder = _common_folder(uris)
+    return [uri.removeprefix(f"{folder}/") for uri in uris]
 
 
 def _cause(uri: str, error: ToytipError) -> str:
@@ -98,10 +111,13 @@ def _common_folder(uris: Sequence[str]) -> str:
     return "/".join(level[0] for level in common)
 
 
-def require_months(available: set[Month], months: str | None, named: set[Month], spec: str) -> None:
+def require_months(
+    available: set[Month], months: str | None, named: set[Month], spec: str, unread: Mapping[Month, str]
+) -> None:
     """Raise SourceError if a selected month is missing, or a month between two others.
 
-    `available` are the months of the files that were read, and `named` the months in all paths.
+    `available` are the months of the files that were read, `named` the months in all paths, and
+    `unread` the months in the paths of files that are not read.
     """
     source = f"cannot use source {mask_credentials(spec)}"
     if months is not None:
@@ -113,10 +129,24 @@ def require_months(available: set[Month], months: str | None, named: set[Month],
         return
     for month, following in pairwise(sorted(available)):
         if month.next != following:
+            file = unread.get(month.next)
+            fix = f"Convert {mask_credentials(file)} to Parquet" if file else "Add the month"
             raise SourceError(
                 f"{source}: {month.next} is missing between {month} and {following}",
-                hint=f"Add the month, or leave it out with --months {','.join(map(str, sorted(available)))}.",
+                hint=f"{fix}, or leave it out with --months {','.join(map(str, sorted(available)))}.",
             )
+
+
+def warn_of_unread_months(
+    unread: Mapping[Month, str], available: set[Month], selected: Sequence[Month] | None
+) -> tuple[str, ...]:
+    """Return a warning for each month that only a file has which is not read."""
+    return tuple(
+        f"{mask_credentials(file)} is not read, and no other file has trips of {month}. "
+        "To use these trips, convert the file to Parquet"
+        for month, file in unread.items()
+        if month not in available and (selected is None or month in selected)
+    )[:MAX_LISTED_FILES]
 
 
 def require_different_files(source: Source, spec: str) -> None:

@@ -21,6 +21,7 @@ INSPECTION_THREADS = 4
 USUAL_ROW_RATIOS = (0.5, 2.0)
 ADJACENT_MONTHS = 2
 MAX_OUT_OF_MONTH_SHARE = 0.01
+MAX_REJECTED_SHARE = 0.5
 # The newest of these columns in a file identifies the version of its schema.
 SCHEMA_VERSIONS = (
     ("cbd_congestion_fee", "since 2025 (cbd_congestion_fee)"),
@@ -59,8 +60,8 @@ class MonthReport:
     notes: tuple[str, ...]
     """Conversions of columns whose meaning depends on a rule."""
     warnings: tuple[str, ...]
-    """Warnings about an unusual number of rows, many pickups in other months, unreadable values, or
-    a missing column that the TLC publishes."""
+    """Warnings about an unusual number of rows, many pickups in other months, many rejected rows,
+    unreadable values, or a missing column that the TLC publishes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +143,14 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
     files = source.by_month[month]
     if unusual := unusual_row_counts(source).get(month):
         yield unusual
-    out_of_month_share = checked.out_of_month / sum(file.rows for file in files)
+    rows = sum(file.rows for file in files)
+    out_of_month_share = checked.out_of_month / rows
     if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
         yield f"{out_of_month_share:.1%} of the pickups are in other months"
+    if (rejected := sum(checked.rejects.values())) > MAX_REJECTED_SHARE * rows:
+        reason = max(checked.rejects, key=checked.rejects.__getitem__)
+        scope = "all rows of this month, " if rejected == rows else ""
+        yield f"a run rejects {scope}{checked.rejects[reason] / rows:.1%} of the rows as {reason}"
     for uri, unreadable in checked.unreadable.items():
         file_name = f"{mask_credentials(uri)}: " if len(files) > 1 else ""
         yield from (file_name + values.describe() for values in unreadable)

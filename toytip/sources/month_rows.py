@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from toytip.core.months import Month
 from toytip.core.partitions import MonthWindow
 from toytip.datasets.tlc.fields import match_fields
-from toytip.sources.reader import BATCH_ROWS
+from toytip.sources.reader import BATCH_ROWS, column_statistics
 from toytip.sources.source import RowBlock, SourceFile
 from toytip.sources.windows import month_number, month_of_number, pickup_months
 
@@ -68,10 +68,8 @@ def statistics_share(parquet: pq.ParquetFile, month: Month) -> float | None:
 
 def _pickup_spans(parquet: pq.ParquetFile) -> Iterator[tuple[dt.datetime, dt.datetime] | None]:
     """Yield the first and the last pickup of each row group, or None without statistics."""
-    names = parquet.schema_arrow.names
-    index = names.index(match_fields(names)["pickup_at"])
-    for group in range(parquet.metadata.num_row_groups):
-        yield _span(parquet.metadata.row_group(group).column(index).statistics)
+    column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+    yield from map(_span, column_statistics(parquet.metadata, column))
 
 
 def _span(statistics: Any) -> tuple[dt.datetime, dt.datetime] | None:
@@ -116,11 +114,11 @@ def count_months(parquet: pq.ParquetFile, uri: str) -> tuple[CountedBlock, ...]:
 
 def _is_plain(parquet: pq.ParquetFile, group: int) -> bool:
     """Return whether the pickup times of a row group have no nulls and no time zone."""
-    names = parquet.schema_arrow.names
-    column = match_fields(names)["pickup_at"]
-    statistics = parquet.metadata.row_group(group).column(names.index(column)).statistics
+    column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+    statistics = column_statistics(parquet.metadata, column)[group]
     zone = getattr(parquet.schema_arrow.field(column).type, "tz", None)
-    return statistics.has_null_count and statistics.null_count == 0 and zone is None
+    has_no_nulls = statistics is not None and statistics.has_null_count and statistics.null_count == 0
+    return has_no_nulls and zone is None
 
 
 def _month(time: dt.datetime) -> Month:

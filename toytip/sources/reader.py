@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toytip.core.access import StorageOptions
@@ -18,7 +19,7 @@ from toytip.datasets.tlc.fields import FIELDS, match_fields
 from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
-from toytip.sources.csv_rows import CsvReader
+from toytip.sources.csv_files.rows import CsvReader
 from toytip.sources.windows import rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
@@ -31,17 +32,55 @@ FOOTER_BUFFER_BYTES = 2**16
 def open_parquet(stream: Any, *, pre_buffer: bool = True, buffer_size: int = 0) -> pq.ParquetFile:
     """Open a Parquet file. Times of the old type INT96 are read in microseconds.
 
-    In nanoseconds, which are Arrow's default, years after 2262 would become other years.
+    In nanoseconds, which are Arrow's default, years after 2262 would become other years. If the
+    pages of the file have checksums, as Spark writes them, reading a damaged page raises OSError.
     """
     return pq.ParquetFile(
-        stream, pre_buffer=pre_buffer, buffer_size=buffer_size, coerce_int96_timestamp_unit="us"
+        stream,
+        pre_buffer=pre_buffer,
+        buffer_size=buffer_size,
+        coerce_int96_timestamp_unit="us",
+        page_checksum_verification=True,
     )
+
+
+def column_statistics(metadata: pq.FileMetaData, name: str) -> list[pq.Statistics | None]:
+    """Return the statistics of a column in each row group, or None for each without statistics.
+
+    A nested column has none. The footer counts each leaf of a nested column as a column, so that
+    positions in the footer are not those of the columns of the file.
+    """
+    paths = (metadata.schema.column(index).path for index in range(len(metadata.schema)))
+    index = next((index for index, path in enumerate(paths) if path == name), None)
+    groups = range(metadata.num_row_groups)
+    return [None if index is None else metadata.row_group(group).column(index).statistics for group in groups]
 
 
 def read_columns(uri: str, storage_options: StorageOptions, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield columns of a Parquet file in batches."""
     with open_file(uri, storage_options) as stream:
         yield from open_parquet(stream).iter_batches(BATCH_ROWS, columns=list(names), use_threads=False)
+
+
+def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
+    """Return the number of nulls in a column, as the footer of a file counts them."""
+    statistics = column_statistics(metadata, column)
+    return sum(item.null_count or 0 for item in statistics if item is not None)
+
+
+def has_no_value(file: pq.ParquetFile, column: str) -> bool:
+    """Return whether a column has only nulls and NaN. A footer does not count NaN.
+
+    A column is read only if its footer has no largest value, which NaN cannot be.
+    """
+    metadata = file.metadata
+    if count_nulls(metadata, column) == metadata.num_rows:
+        return True
+    is_float = pa.types.is_floating(file.schema_arrow.field(column).type)
+    if not is_float or any(item is None or item.has_min_max for item in column_statistics(metadata, column)):
+        return False
+    batches = file.iter_batches(BATCH_ROWS, columns=[column], use_threads=False)
+    return all(pc.all(batch.column(0).is_null(nan_is_null=True)).as_py() for batch in batches)
 
 
 def read_partition(partition: SourcePartition) -> pa.Table:
@@ -135,7 +174,13 @@ def _file_etag(rows: FileRows) -> str:
         status = Path(rows.uri.removeprefix("file://")).stat()
         return f"{status.st_mtime_ns}-{status.st_size}"
     info = file_info(rows.uri, rows.storage_options)
-    return f"{info.get('ETag') or info.get('LastModified') or ''}-{info['size']}"
+    return f"{file_version(info)}-{info['size']}"
+
+
+def file_version(info: Mapping[str, Any]) -> str:
+    """Return the entity tag or the modification time of a file. Their names differ."""
+    keys = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified")
+    return str(next((info[key] for key in keys if info.get(key)), "")).strip('"')
 
 
 class _ParquetReader:

@@ -7,26 +7,41 @@ import json
 from pathlib import Path
 from typing import Any
 
+from toytip.config import Settings
 from toytip.datasets.tlc.fields import ZONE_ID_COUNT
 from toytip.errors import SourceError
 
 MAX_FOLDER_LEVELS = 4
-ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
+# The second name is that of older copies.
+ZONE_LOOKUP_NAMES = ("taxi_zone_lookup.csv", "taxi+_zone_lookup.csv")
 # An outline of the TLC has thousands of points. Reports draw at most this many points per outline.
 MAX_OUTLINE_POINTS = 80
 Ring = list[tuple[float, float]]
 
 
-def find_zone_lookup(source: str | None, folder: str) -> Path | None:
-    """Return the zone lookup file near a local source or in a folder (None without a file).
+def find_zone_lookup(settings: Settings, source: str | None) -> Path | None:
+    """Return the zone lookup file of the settings, or else the file near a source or in `data_dir`.
 
-    A source file can be several folders below the folder of the source.
+    A source file can be several folders below the folder of the source. Returns None without a
+    file.
     """
+    if settings.zone_lookup_file:
+        return Path(settings.zone_lookup_file)
+    folder = settings.data_dir
     origin = Path(source.partition(",")[0]) if source and "://" not in source else Path(folder)
     near = [origin, *list(origin.parents)[:MAX_FOLDER_LEVELS]]
     folders = [*near, *(path / "zones" for path in near), Path(folder)]
-    candidates = (path / ZONE_LOOKUP_NAME for path in folders)
+    candidates = (path / name for path in folders for name in ZONE_LOOKUP_NAMES)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def read_boroughs_near(settings: Settings, source: str | None) -> tuple[str, ...]:
+    """Return the borough of every zone, or an empty tuple without a zone lookup file.
+
+    Raises SourceError if the file is not a zone lookup file.
+    """
+    path = find_zone_lookup(settings, source)
+    return read_boroughs(path) if path else ()
 
 
 def read_boroughs(path: Path) -> tuple[str, ...]:
@@ -48,14 +63,17 @@ def read_zone_names(path: Path) -> tuple[str, ...]:
 def _read_column(path: Path, column: str) -> tuple[str, ...]:
     values = ["unknown"] * ZONE_ID_COUNT
     try:
-        with path.open(newline="") as stream:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
             for row in csv.DictReader(stream):
-                if 0 < int(row["LocationID"]) < ZONE_ID_COUNT:
-                    values[int(row["LocationID"])] = row[column]
-    except (OSError, KeyError, ValueError) as error:
+                fields = {str(name).strip().lower(): value for name, value in row.items()}
+                zone, value = int(fields["locationid"]), fields[column.lower()]
+                if 0 < zone < ZONE_ID_COUNT:
+                    values[zone] = value or "unknown"
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise SourceError(
             f"cannot read {path}: it is not the TLC's zone lookup file ({_error_reason(error)})",
-            hint="Download the file again with `toytip source download`.",
+            hint="Download the file again with `toytip source download`, or set TOYTIP_ZONE_LOOKUP_FILE to "
+            "another file.",
         ) from None
     return tuple(values)
 

@@ -30,7 +30,7 @@ from toytip.core.number_values import (
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
-from toytip.core.time_values import is_time, read_times
+from toytip.core.time_values import FROM_TEXT, is_time, read_times
 from toytip.errors import SchemaError
 
 # The types in which the TLC publishes its files, by kind of field.
@@ -86,15 +86,15 @@ def complete_columns(
 
 
 def conform_columns(
-    raw: pa.Table, uri: str, dataset: Dataset, label: RowLabel = ROW_LABEL
+    raw: pa.Table, uri: str, dataset: Dataset, label: RowLabel = ROW_LABEL, *, refuse_most: bool = True
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `raw_trips` that raw rows have.
 
-    Raises SchemaError if a column has a type that cannot be converted, or if most of its values
-    cannot be read. The message contains the URI. `label` names a row.
+    Raises SchemaError if a column has a type that cannot be converted, or, with `refuse_most`, if
+    most of its values cannot be read. The message contains the URI. `label` names a row.
     """
     by_field = read_columns(raw, uri, dataset)
-    for unreadable in find_unreadable(raw, by_field, dataset).values():
+    for unreadable in find_unreadable(raw, by_field, dataset).values() if refuse_most else ():
         if unreadable.is_most:
             raise SchemaError(
                 f"cannot use {uri}: {unreadable.describe(label)}",
@@ -102,6 +102,29 @@ def conform_columns(
             )
     columns = {name: column.array for name, column in by_field.items()}
     return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
+
+
+def describe_conversions(raw: pa.Table, dataset: Dataset) -> list[str]:
+    """Return the conversions of time columns whose meaning depends on a rule, as text.
+
+    A time as text without a zone has only one meaning. Raises SchemaError as `read_columns` does.
+    """
+    notes = []
+    for field, name in dataset.field_names.match(raw.column_names).items():
+        if dataset.fields_by_name[field].kind == "time":
+            conversion = read_column(raw.column(name), dataset.fields_by_name[field], name, "").conversion
+            if conversion not in ("", FROM_TEXT):
+                notes.append(describe_conversion(name, conversion))
+    return notes
+
+
+def describe_conversion(column: str, conversion: str) -> str:
+    """Return a conversion of a column as text.
+
+    >>> describe_conversion("pickup_datetime", "from epoch numbers in seconds")
+    'column pickup_datetime is converted from epoch numbers in seconds'
+    """
+    return f"column {column} is converted {conversion}"
 
 
 @dataclass(frozen=True, kw_only=True)

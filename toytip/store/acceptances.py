@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from toytip.core.jsonable import dump_json
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
@@ -41,9 +42,7 @@ def accept_month(store: Store, taxi: str, month: Month, reason: str, checksum: s
         taxi=taxi, month=str(month), reason=reason.strip(), created_at=utc_now(), checksum=checksum
     )
     with store.writing():
-        store.file_io.write(
-            store.layout.acceptance(taxi, str(month)), json.dumps(asdict(acceptance)).encode()
-        )
+        store.file_io.write(store.layout.acceptance(taxi, str(month)), dump_json(asdict(acceptance)).encode())
     return acceptance
 
 

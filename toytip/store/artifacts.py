@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from toytip.core.jsonable import dump_json
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.splits import Split
 from toytip.core.tables import METRIC_HISTOGRAMS, MODELS
@@ -27,7 +28,7 @@ def model_to_json(model: TrainedModel) -> bytes:
         "hour_zone_threshold": model.hour_zone_threshold,
         "encoding": model.encoding.to_json(),
     }
-    return json.dumps(metadata).encode()
+    return dump_json(metadata).encode()
 
 
 def model_from_bytes(metadata: bytes, booster: bytes) -> TrainedModel:
@@ -52,7 +53,7 @@ def encoding_to_bytes(encoding: Encoding) -> bytes:
     """
     record = encoding.to_json()
     del record["split"]
-    return json.dumps(record).encode()
+    return dump_json(record).encode()
 
 
 def load_encoding(store: Store, manifest: Manifest) -> Encoding:

@@ -31,6 +31,11 @@ _PROBES = "_probes"
 SOURCE_FOLDER = "_source"
 
 
+def synthetic_folder(store: str, rows_per_month: int, seed: int) -> str:
+    """Return the folder of the synthetic year in a store."""
+    return f"{store.rstrip('/')}/{SOURCE_FOLDER}/synthetic-{rows_per_month}-{seed}"
+
+
 @dataclass(frozen=True)
 class Layout:
     """The names of the files of one environment. `docs/explanation/store.md` lists the names.

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from toytip.core.dataset.module_source import ModuleSource
+from toytip.core.jsonable import dump_json
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.timing import StageTiming
@@ -32,7 +33,7 @@ def digest(value: Any) -> str:
     >>> digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
     True
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    text = dump_json(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -186,7 +187,7 @@ class Manifest:
 
     def to_json(self) -> builtins.bytes:
         """Return the content of the manifest file."""
-        return json.dumps(asdict(self), indent=1, default=str).encode()
+        return dump_json(asdict(self), indent=1, default=str).encode()
 
     @classmethod
     def from_json(cls, content: builtins.bytes, name: str) -> Manifest:

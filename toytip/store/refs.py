@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from toytip.core.jsonable import dump_json
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.store.catalog import published_refs
@@ -248,7 +249,7 @@ def set_tag(store: Store, name: str, version: str, *, force: bool = False) -> No
     """
     version = manifests_of(store, version)[0].version
     path = store.layout.tag(name)
-    content = json.dumps({"version": version, "created_at": dt.datetime.now(dt.UTC).isoformat()}).encode()
+    content = dump_json({"version": version, "created_at": dt.datetime.now(dt.UTC).isoformat()}).encode()
     if any(manifest.version == name for manifest in store.list_manifests()):
         raise StoreError(
             f"cannot set tag {name}: a version has this name", hint="Use another name for the tag."
@@ -316,7 +317,7 @@ def record_release(store: Store, release: Release) -> None:
     time = _parse_time(release.created_at)
     name = store.layout.release(f"{time:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}")
     with store.writing():
-        store.file_io.create(name, json.dumps(asdict(release)).encode())
+        store.file_io.create(name, dump_json(asdict(release)).encode())
 
 
 def read_releases(store: Store) -> list[Release]:

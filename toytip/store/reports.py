@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from toytip.core.jsonable import dump_json
 from toytip.core.redact import mask_credentials
 from toytip.store.store import Store
 
@@ -26,7 +25,7 @@ def save_report(store: Store, name: str, content: bytes) -> str:
 def pin_version(store: Store, version: str, registry: str) -> None:
     """Record that a registry contains the model of a version, so that gc keeps the model."""
     with store.writing():
-        store.file_io.write(store.layout.pin(version), json.dumps({"registry": registry}).encode())
+        store.file_io.write(store.layout.pin(version), dump_json({"registry": registry}).encode())
 
 
 def pinned_versions(store: Store) -> set[str]:

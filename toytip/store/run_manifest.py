@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import TypeAdapter, ValidationError
 
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.errors import StoreError
 from toytip.evaluation.gate import GateDecision
 from toytip.monitoring.data_check import DataCheck
@@ -84,7 +83,7 @@ class RunManifest:
 
     def to_json(self) -> bytes:
         """Return the content of the file."""
-        return json.dumps(to_json(self), indent=1).encode()
+        return dump_json(to_json(self), indent=1).encode()
 
     @classmethod
     def from_json(cls, content: bytes, name: str) -> RunManifest:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from toytip.core.jsonable import dump_json
 from toytip.core.partitions import DataFile
 from toytip.core.tables import TABLES
 from toytip.errors import StoreError
 from toytip.io.base import FileIO, Lock, LockHeldError, LockLostError
 from toytip.store.layout import Layout
-from toytip.store.manifest import data_file_adapter
+from toytip.store.manifest import Manifest, data_file_adapter
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,28 @@ class StagingArea:
                 hint="Nothing was published. Run the command again with a different --version-id.",
             ) from None
 
+    def complete(self, manifest: Manifest) -> None:
+        """Move the files of a table to their final folder, and write the manifest of the table.
+
+        Staged files that the manifest does not list are removed. After an interruption, the final
+        folder of a table without a manifest is removed.
+        """
+        table, version = manifest.table, manifest.version
+        staged, final = self.folder(table, version), self.layout.version_folder(table, version)
+        manifest_name = self.layout.manifest(table, version)
+        self.file_io.remove([manifest_name])
+        listed = {f"{staged}/{file.path}" for file in manifest.files}
+        self.file_io.remove(name for name in self.file_io.list_files(staged) if name not in listed)
+        if staged != final:
+            self.file_io.remove_folder(final)
+        try:
+            self.file_io.publish_folder(staged, final)
+            self.file_io.create(manifest_name, manifest.to_json())
+        except KeyboardInterrupt:
+            if staged != final and not self.file_io.exists(manifest_name):
+                self.file_io.remove_folder(final)
+            raise
+
     def abandoned_versions(self) -> list[str]:
         """Return the versions whose runs have ended without removing their lock."""
         return [name.rpartition("/")[2] for name in self.file_io.expired_locks(self.layout.staging)]
@@ -78,7 +100,7 @@ class StagingArea:
     def write_note(self, table: str, version: str, file: DataFile) -> None:
         """Record that a data file is complete."""
         name = f"{file.key.month}-{file.key.number:05d}"
-        self.file_io.write(self.layout.note(table, version, name), json.dumps(asdict(file)).encode())
+        self.file_io.write(self.layout.note(table, version, name), dump_json(asdict(file)).encode())
 
     def has_complete_files(self, version: str) -> bool:
         """Return whether a version has files that a later run can reuse."""

@@ -203,17 +203,9 @@ class Store(StoreAddress):
         The table gets a manifest, but stays invisible until `publish`. It replaces a table that a
         killed run of this version completed. Raises StoreError if the version is already published.
         """
-        table, version = manifest.table, manifest.version
-        self.require_unpublished(version)
-        staged, final = self._staging.folder(table, version), self.layout.version_folder(table, version)
+        self.require_unpublished(manifest.version)
         with as_store_error(f"cannot write {manifest.ref} in {self.display_uri}"):
-            self.file_io.remove([self.layout.manifest(table, version)])
-            listed = {f"{staged}/{file.path}" for file in manifest.files}
-            self.file_io.remove(name for name in self.file_io.list_files(staged) if name not in listed)
-            if staged != final:
-                self.file_io.remove_folder(final)
-            self.file_io.publish_folder(staged, final)
-            self.file_io.create(self.layout.manifest(table, version), manifest.to_json())
+            self._staging.complete(manifest)
         return manifest
 
     def publish(self, run: RunManifest) -> RunManifest:

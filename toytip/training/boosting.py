@@ -20,6 +20,7 @@ import xgboost as xgb
 from xgboost.core import _LIB, _check_call
 
 from toytip.core.arrays import BoolArray, Float32Array
+from toytip.core.jsonable import dump_json
 
 GRADIENT_STEP = np.float32(2**-22)
 # Gradients are computed for this many rows at a time, so that they fit into the cache of a core.
@@ -72,7 +73,7 @@ class LearningCurve:
 
     def save_to(self, booster: xgb.Booster) -> None:
         """Store the curve as an attribute of a booster."""
-        booster.set_attr(**{CURVE_ATTRIBUTE: json.dumps(asdict(self))})
+        booster.set_attr(**{CURVE_ATTRIBUTE: dump_json(asdict(self))})
 
 
 # A function that is called after each round with the number of the round (from 1), the losses so
@@ -316,7 +317,7 @@ def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
         _LIB.XGBoosterPredictFromDMatrix(
             booster.handle,
             matrix.handle,
-            json.dumps(_MARGIN_OPTIONS).encode(),
+            dump_json(_MARGIN_OPTIONS).encode(),
             ctypes.byref(shape),
             ctypes.byref(dimensions),
             ctypes.byref(margins),

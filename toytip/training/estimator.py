@@ -16,7 +16,6 @@ import dask
 import dask.dataframe as dd
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -119,7 +118,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         worker is lost, training resumes from the latest checkpoint in `checkpoints`. Raises
         ClusterError after three failed attempts.
         """
-        self.booster_, self.rounds_, self.curve_, _ = fit_booster(
+        result = fit_booster(
             X.assign(**{preprocess.LABEL: _as_series(X, y)}),
             None if eval_set is None else eval_set[0].assign(**{preprocess.LABEL: eval_set[1]}),
             self._booster_params(),
@@ -128,6 +127,8 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             checkpoints=checkpoints,
             on_round=self.on_round,
         )
+        self.result_ = result
+        self.booster_, self.rounds_, self.curve_ = result.booster, result.rounds, result.curve
         self.n_features_in_ = len(X.columns)
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         return self
@@ -150,15 +151,15 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 chunks=(X.to_dask_array().chunks[0], (2,)),
                 meta=meta,
             )
-        return _class_probabilities(np.asarray(X), self.booster_)
+        return _class_probabilities(X, self.booster_)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return, for each row, whether the probability of a high tip is at least 0.5."""
         return self.predict_proba(X)[:, 1] >= 0.5
 
 
-def _class_probabilities(bins: npt.NDArray[Any], booster: bytes) -> npt.NDArray[np.float32]:
-    positive = infer.predict_probabilities(pd.DataFrame(bins), booster)
+def _class_probabilities(bins: Any, booster: bytes) -> npt.NDArray[np.float32]:
+    positive = infer.predict_probabilities(bins, booster)
     return np.stack([1 - positive, positive], axis=1)
 
 

@@ -6,6 +6,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from toytip.cluster.memory import call_c_library
+
 # Each round allocates arrays of the same sizes again. Up to this size in bytes, the heap keeps
 # their memory, so that the kernel does not have to clear new pages. This is the limit of glibc.
 LARGEST_HEAP_ARRAY = 2**25
@@ -31,9 +33,5 @@ def training_process(threads: int) -> Iterator[None]:
 
 def _keep_on_heap(array_bytes: int) -> None:
     """Set the size of the arrays whose memory the heap keeps, if supported."""
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):  # only the GNU C library has the function
-        library = ctypes.CDLL("libc.so.6")
-        for threshold in (MMAP_THRESHOLD, TRIM_THRESHOLD):
-            library.mallopt(threshold, array_bytes)
+    for threshold in (MMAP_THRESHOLD, TRIM_THRESHOLD):
+        call_c_library("mallopt", threshold, array_bytes)

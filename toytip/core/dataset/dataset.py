@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -94,7 +94,7 @@ class Dataset:
     """Returns, given the pickup times, values for required fields that a model does not need."""
     source_column: Callable[[str, str], str]
     """Returns the name of a field in the source files of a kind."""
-    detect_kind: Callable[[Iterable[str]], str | None]
+    detect_kind: Callable[[Collection[str]], str | None]
     """Returns the kind of source files that columns show, or None if they do not show it."""
     module: ModuleSource | None = None
     """The module of a project that extends the data set, if any."""

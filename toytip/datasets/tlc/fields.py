@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import FieldNames, spelling_of
@@ -41,7 +41,7 @@ FIELDS = (
 
 FIELDS_BY_NAME = {field.name: field for field in FIELDS}
 NAMES = FieldNames(FIELDS)
-match_fields, find_repeated_fields = NAMES.match, NAMES.find_repeated
+match_fields, find_repeated_fields, field_of = NAMES.match, NAMES.find_repeated, NAMES.field_of
 
 # The prefix of the names of time columns in the files of a taxi type.
 _TIME_COLUMN_PREFIXES = {"yellow": "tpep", "green": "lpep"}
@@ -61,8 +61,18 @@ def source_column(field: str, taxi: str) -> str:
     return field if event is None else f"{_TIME_COLUMN_PREFIXES[taxi]}_{event}_datetime"
 
 
-def detect_taxi(names: Iterable[str]) -> str | None:
-    """Return the taxi type that the columns show, or None if they do not show it.
+def taxis_in_names(names: Collection[str]) -> list[str]:
+    """Return the taxi types of which columns have the pickup column.
+
+    >>> taxis_in_names(["Lpep_pickup_datetime", "pickup_datetime"])
+    ['green']
+    """
+    spellings = set(map(spelling_of, names))
+    return [taxi for taxi in TAXIS if spelling_of(source_column("pickup_at", taxi)) in spellings]
+
+
+def detect_taxi(names: Collection[str]) -> str | None:
+    """Return the taxi type that the columns show, or None if they do not show exactly one.
 
     The name of the pickup column shows the taxi type, or a column that only green taxis have.
 
@@ -70,11 +80,13 @@ def detect_taxi(names: Iterable[str]) -> str | None:
     ('green', None)
     >>> detect_taxi(["pickup_datetime", "ehail_fee"])
     'green'
+    >>> detect_taxi(["lpep_pickup_datetime", "tpep_pickup_datetime"]) is None
+    True
     """
+    taxis = taxis_in_names(names)
+    if taxis:
+        return taxis[0] if len(taxis) == 1 else None
     spellings = set(map(spelling_of, names))
-    for taxi in TAXIS:
-        if spelling_of(source_column("pickup_at", taxi)) in spellings:
-            return taxi
     return "green" if "pickupdatetime" in spellings and spellings & _GREEN_SPELLINGS else None
 
 

@@ -73,11 +73,6 @@ class SyntheticReport:
     """Months of the files."""
 
 
-def synthetic_folder(store: str, rows_per_month: int, seed: int) -> str:
-    """Return the folder of the synthetic year in a store."""
-    return f"{store.rstrip('/')}/_source/synthetic-{rows_per_month}-{seed}"
-
-
 def month_file_name(month: Month) -> str:
     """Return the name that the TLC gives to the file of a month.
 

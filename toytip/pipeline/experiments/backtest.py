@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
@@ -12,7 +11,7 @@ from typing import Any
 
 from toytip.cluster import workers_by_address
 from toytip.core.dataset.dataset import Dataset
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
@@ -216,7 +215,7 @@ def _score_months(
 def _save_backtest(context: RunContext, result: BacktestResult) -> dict[str, str]:
     """Save the result as JSON, as CSV and as a chart in the reports of the store."""
     contents = {
-        "json": json.dumps(to_json(result), indent=1).encode(),
+        "json": dump_json(to_json(result), indent=1).encode(),
         "csv": _to_csv(result.performance_by_month).encode(),
         "png": png.draw_backtest(result),
     }

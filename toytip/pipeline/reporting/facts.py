@@ -39,7 +39,7 @@ from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor
-from toytip.pipeline.evaluate import find_zone_lookup, fitted_baselines
+from toytip.pipeline.evaluate import fitted_baselines
 from toytip.pipeline.history import count_months, read_histograms
 from toytip.pipeline.reporting import explain
 from toytip.pipeline.result import RunResult, read_run_result
@@ -336,10 +336,10 @@ def _zone_facts(
     if not histograms:
         raise NotInVersionError("there are no feature histograms to count the trips by zone")
     uri = next((file.uri for file in _sources(source.tables)), None)
-    path, history = find_zone_lookup(source.settings, uri), model.encoding.target_history if model else ""
+    path = zones.find_zone_lookup(source.settings, uri)
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
     merged = profile.merge_profiles(histograms.values())
-    return summarize_zones(merged, names, boroughs, dataset, history)
+    return summarize_zones(merged, names, boroughs, dataset, model.encoding.target_history if model else "")
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:

@@ -9,7 +9,7 @@ from pathlib import Path
 from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.core.redact import mask_credentials
-from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, month_file_name, synthetic_folder
+from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, month_file_name
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.io.base import uri_scheme
@@ -21,6 +21,7 @@ from toytip.sources.files import file_checksum
 from toytip.sources.source import Source
 from toytip.store.acceptances import accepted_months, combine_checksums
 from toytip.store.catalog import checksums_by_file
+from toytip.store.layout import synthetic_folder
 from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store, store_from_settings
 

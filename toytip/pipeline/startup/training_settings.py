@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from toytip.config import TUNABLE_SETTINGS
 from toytip.errors import ConfigError
+from toytip.settings_files import TUNABLE_SETTINGS
 
 TRAINING_SETTINGS = (
     "train_months",

@@ -1,0 +1,1 @@
+"""Read CSV files of any encoding, delimiter and notation of numbers."""

@@ -1,0 +1,283 @@
+"""Read CSV files in blocks of rows: months of a source, and files of trips to score.
+
+All values stay text, so that the same text has the same meaning in every file (`stages.conform`).
+Only numbers change: they lose the separators of groups of digits, and a decimal comma.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+import pyarrow.csv as pv
+
+from toytip.core.access import StorageOptions
+from toytip.core.number_values import to_text
+from toytip.core.partitions import CsvLayout, FileRows
+from toytip.core.text import plural
+from toytip.datasets.tlc.fields import field_of, match_fields
+from toytip.io.access import open_file
+from toytip.sources.csv_files.numbers import columns_with_decimal_commas, with_plain_numbers
+from toytip.sources.formats import GZIP_MAGIC
+
+CSV_BLOCK_BYTES = 4 * 2**20
+MAX_LINE_BYTES = 4 * 2**20
+DELIMITERS = (",", ";", "\t", "|")
+ENCODINGS_BY_MARK = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+# Line 1 is the header. Empty lines do not count.
+FIRST_ROW_LINE = 2
+CSV_HINT = (
+    "Correct the lines of the file, or convert it to Parquet. "
+    "A text that contains the delimiter must be in double quotes."
+)
+_FIRST_LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)?")
+
+
+class CsvBlock(NamedTuple):
+    """Consecutive rows of a CSV file."""
+
+    layout: CsvLayout
+    """How to read the file from the first of these rows."""
+    rows: pa.Table
+    """The columns of trip records, as text."""
+
+
+def open_text(stream: Any) -> Any:
+    """Return a stream of the decompressed bytes of a file, at its start.
+
+    Raises OSError if the stream is compressed and corrupt.
+    """
+    text = stream
+    while _read(text, len(GZIP_MAGIC)) == GZIP_MAGIC:
+        text.seek(0)
+        text = gzip.GzipFile(fileobj=text, mode="rb")
+    text.seek(0)
+    return text
+
+
+def _read(text: Any, size: int) -> bytes:
+    try:
+        return bytes(text.read(size))
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"the compressed data is corrupt or incomplete: {error}") from None
+
+
+def header_columns(head: bytes) -> tuple[str, ...]:
+    r"""Return the names of the columns of a CSV file that begins with `head`.
+
+    >>> header_columns(b"VendorID; fare_amount\r\n2;14,2")
+    ('VendorID', 'fare_amount')
+    """
+    encoding = _encoding_of(head)
+    return _read_header(_first_line(head.decode(encoding, "replace").encode()), encoding).columns
+
+
+def read_csv(text: Any) -> Iterator[CsvBlock]:
+    """Yield a block without rows, which has the columns of the header, and then blocks of rows.
+
+    `text` is a stream of decompressed bytes, at its start. Raises OSError if the stream is
+    compressed and corrupt, and ValueError if a line cannot be read.
+    """
+    mark = _read(text, max(map(len, ENCODINGS_BY_MARK)))
+    encoding = _encoding_of(mark)
+    blocks = _iterate_lines(text, encoding, mark)
+    first = next(blocks, b"")
+    line = _first_line(_to_utf8(first, encoding))
+    layout = _read_header(line, encoding)
+    names = list(match_fields(layout.columns).values()) or list(layout.columns)
+    yield CsvBlock(layout, pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names))
+    size = len(line) if encoding == "utf-8" else len(line.decode().encode(encoding))
+    yield from _read_rows(chain([first[size:]], blocks), replace(layout, offset=size))
+
+
+def read_csv_from(text: Any, layout: CsvLayout) -> Iterator[CsvBlock]:
+    """Yield the rows of a CSV file from the offset of a layout to the end, as `read_csv` does."""
+    text.seek(layout.offset)
+    return _read_rows(_iterate_lines(text, layout.encoding), layout)
+
+
+def _encoding_of(head: bytes) -> str:
+    return next((name for mark, name in ENCODINGS_BY_MARK.items() if head.startswith(mark)), "utf-8")
+
+
+def _to_utf8(lines: bytes, encoding: str) -> bytes:
+    return lines if encoding == "utf-8" else lines.decode(encoding).encode()
+
+
+def _first_line(lines: bytes) -> bytes:
+    match = _FIRST_LINE.match(lines)
+    return match.group() if match else b""
+
+
+def _read_header(line: bytes, encoding: str) -> CsvLayout:
+    """Return the layout of a file whose first line is `line`.
+
+    The delimiter is the one with which the line has the most columns of the TLC.
+    """
+    header = line.decode(errors="replace").lstrip("\ufeff").rstrip("\r\n")
+    layouts = [
+        CsvLayout(columns=_split_header(header, delimiter), delimiter=delimiter, encoding=encoding)
+        for delimiter in DELIMITERS
+    ]
+    return max(layouts, key=lambda layout: (len(match_fields(layout.columns)), len(layout.columns)))
+
+
+def _split_header(header: str, delimiter: str) -> tuple[str, ...]:
+    try:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return ("",)
+    return tuple(name.strip() for name in names) or ("",)
+
+
+def _iterate_lines(text: Any, encoding: str, start: bytes = b"") -> Iterator[bytes]:
+    """Yield blocks of complete lines: `start`, and the stream from its position to its end."""
+    rest = start
+    while content := _read(text, CSV_BLOCK_BYTES):
+        rest += content
+        if end := _end_of_lines(rest, encoding):
+            yield rest[:end]
+            rest = rest[end:]
+        elif len(rest) > MAX_LINE_BYTES:
+            raise ValueError(f"a line is longer than {MAX_LINE_BYTES:,} bytes")
+    if rest:
+        yield rest
+
+
+def _end_of_lines(content: bytes, encoding: str) -> int:
+    """Return the position after the last end of a line, or 0 if there is none."""
+    for character in "\n\r":
+        mark = character.encode(encoding)
+        position = content.rfind(mark)
+        while position > 0 and position % len(mark):  # within another character of UTF-16
+            position = content.rfind(mark, 0, position + len(mark) - 1)
+        if position >= 0:
+            return position + len(mark)
+    return 0
+
+
+def _read_rows(blocks: Iterable[bytes], layout: CsvLayout) -> Iterator[CsvBlock]:
+    """Yield the rows of blocks of lines. The first block decides on decimal commas."""
+    for block in blocks:
+        rows = _parse_rows(block, layout)
+        if layout.comma_columns is None:
+            columns = columns_with_decimal_commas(rows, layout.delimiter)
+            layout = replace(layout, comma_columns=columns)
+        if len(rows):
+            yield CsvBlock(layout, with_plain_numbers(rows, layout.comma_columns or ()))
+        layout = replace(layout, offset=layout.offset + len(block), offset_row=layout.offset_row + len(rows))
+
+
+def _parse_rows(block: bytes, layout: CsvLayout) -> pa.Table:
+    """Return the columns of trip records in a block of lines, as text.
+
+    Raises ValueError if a line has more or fewer values than the header.
+    """
+    positions = [position for position, name in enumerate(layout.columns) if field_of(name)]
+    names = [layout.columns[position] for position in positions]
+    lines, broken = _to_utf8(block, layout.encoding), list[pv.InvalidRow]()
+    if not positions or not lines.strip():
+        return pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names)
+    try:
+        columns = _parse_lines(lines, layout, positions, broken)
+    except pa.ArrowInvalid:
+        if not broken:
+            raise
+        number = FIRST_ROW_LINE + layout.offset_row + broken[0].number - 1
+        raise ValueError(
+            f"line {number:,} has {plural(broken[0].actual_columns, 'value')}, "
+            f"and the header has {plural(broken[0].expected_columns, 'column')}"
+        ) from None
+    return pa.Table.from_arrays(columns, names)
+
+
+def _parse_lines(
+    lines: bytes, layout: CsvLayout, positions: Sequence[int], broken: list[pv.InvalidRow]
+) -> list[pa.ChunkedArray]:
+    """Return the columns at some positions. The list of broken lines gets the first such line."""
+
+    def keep_broken(row: pv.InvalidRow) -> Literal["error"]:
+        broken.append(row)
+        return "error"
+
+    columns = list(map(str, range(len(layout.columns))))  # a name can occur twice
+    used = [columns[position] for position in positions]
+    table = pv.read_csv(
+        pa.BufferReader(lines),
+        # Only one thread knows the numbers of lines.
+        pv.ReadOptions(column_names=columns, use_threads=False, block_size=len(lines) + 1),
+        pv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep_broken),
+        pv.ConvertOptions(
+            include_columns=used,
+            column_types=dict.fromkeys(used, pa.binary()),  # not all text is valid UTF-8
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+    return list(map(to_text, table.columns))
+
+
+def read_csv_columns(
+    uri: str, storage_options: StorageOptions, layout: CsvLayout, names: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of a CSV file in batches, given the layout of its first rows."""
+    with open_file(uri, storage_options) as stream:
+        for block in read_csv_from(open_text(stream), layout):
+            yield from block.rows.select(list(names)).combine_chunks().to_batches()
+
+
+class CsvReader:
+    """Reads the rows of a CSV file, from the position of a layout to the end."""
+
+    def __init__(self, rows: FileRows, etag: str) -> None:
+        assert rows.csv is not None, "the rows of a CSV file have a layout"
+        self._file_key = rows.uri, rows.storage_options, etag
+        self._stream = open_file(rows.uri, rows.storage_options)
+        self._names = list(match_fields(rows.csv.columns).values())
+        self._blocks = read_csv_from(open_text(self._stream), rows.csv)
+        self._position = rows.csv.offset_row
+        self._rest: pa.Table | None = None
+        self.at_end = False
+
+    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+        """See RowReader. A reader that starts at a later position skips the rows in between."""
+        same_file = self._file_key == (rows.uri, rows.storage_options, etag)
+        has_offset = rows.csv is not None and rows.csv.offset_row > self._position
+        return same_file and self._position <= rows.start and not has_offset
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def read_rows(self, start: int, stop: int) -> pa.Table:
+        """See RowReader."""
+        slices = []
+        while self._position < stop:
+            table = self._rest if self._rest is not None else self._next_rows()
+            if table is None:
+                self.at_end = True
+                break
+            first = min(max(start - self._position, 0), len(table))
+            end = min(stop - self._position, len(table))
+            if first < end:
+                slices.append(table.slice(first, end - first))
+            self._rest = table.slice(end) if end < len(table) else None
+            self._position += end
+        empty = pa.schema([(name, pa.string()) for name in self._names]).empty_table()
+        return pa.concat_tables(slices) if slices else empty
+
+    def _next_rows(self) -> pa.Table | None:
+        block = next(self._blocks, None)
+        return None if block is None else block.rows
