@@ -14,7 +14,7 @@ from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import Split, TimeRange, overlaps, plan_split
 from toytip.core.text import plural
-from toytip.errors import PlanError
+from toytip.errors import ConfigError, PlanError
 from toytip.pipeline.startup.project import open_dataset
 from toytip.progress.tracker import Progress
 from toytip.sources.inspection import unusual_row_counts
@@ -55,6 +55,7 @@ class RunPlan:
         Raises ConfigError if the settings do not fit the months of the source.
         """
         dataset = open_dataset(settings, source.taxi)
+        require_segment(settings.segment, dataset)
         return cls(
             dataset=dataset,
             source=source,
@@ -87,6 +88,16 @@ class RunPlan:
 
     def _partitions_in(self, time_range: TimeRange) -> tuple[SourcePartition, ...]:
         return tuple(partition for partition in self.partitions if overlaps(partition.month, time_range))
+
+
+def require_segment(name: str, dataset: Dataset) -> None:
+    """Raise ConfigError if a data set does not have a segment, which a project can replace."""
+    if name not in dataset.segments:
+        raise ConfigError(
+            f"cannot train on segment {name!r}: {dataset.name} does not declare it",
+            hint=f"Set --segment {dataset.segments[0]}. Every run also computes the metrics of "
+            f"{' and '.join(dataset.segments)}.",
+        )
 
 
 def split_months(settings: Settings, months: tuple[Month, ...]) -> Split:
