@@ -37,6 +37,7 @@ def test_every_kind_has_one_data_set():
         "yellow",
         None,
     ]
+    assert detect_kind(["lpep_pickup_datetime", "tpep_pickup_datetime"]) is None
     for dataset in DATASETS:
         assert get_dataset(dataset.name) is dataset
         assert all(dataset_of(kind) is dataset for kind in dataset.kinds)

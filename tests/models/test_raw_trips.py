@@ -200,7 +200,7 @@ def test_far_times_of_pandas_are_no_plausible_times(unit, zone):
     )
     frame = TRIPS.assign(lpep_dropoff_datetime=pd.Series(far, TRIPS.index).dt.tz_localize(zone))
     for trips in (frame, frame.to_dict("records"), frame.astype(object), pa.Table.from_pandas(frame)):
-        times = conform.conform_columns(raw_trips.to_table(trips), "f", TLC)["dropoff_at"]
+        times = conform.conform_columns(raw_trips.to_table(trips, TLC), "f", TLC)["dropoff_at"]
         assert pd.isna(times[0]) or times[0].astype("datetime64[Y]") == np.datetime64("9999")
         assert times[1].astype("datetime64[Y]") == np.datetime64("2023")
 
@@ -209,7 +209,9 @@ def test_times_of_different_zones_are_not_mixed_up():
     """Arrow would drop the zone of all but the first value."""
     aware = dt.datetime(2023, 3, 1, 8, tzinfo=dt.UTC)
     naive = aware.replace(tzinfo=None)
-    alone = conform.conform_columns(raw_trips.trips_to_table([{"pickup_at": aware}]), "f", TLC)["pickup_at"]
-    mixed = raw_trips.trips_to_table([{"pickup_at": naive}, {"pickup_at": aware}])
+    alone = conform.conform_columns(raw_trips.trips_to_table([{"pickup_at": aware}], TLC), "f", TLC)[
+        "pickup_at"
+    ]
+    mixed = raw_trips.trips_to_table([{"pickup_at": naive}, {"pickup_at": aware}], TLC)
     converted = conform.conform_columns(mixed, "f", TLC)["pickup_at"]
     assert converted.tolist() == [naive, alone.tolist()[0]]

@@ -28,7 +28,7 @@ from toytip.core.model import FeatureEncoding
 from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import ZONE_ID_COUNT
+from toytip.datasets.zones import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.gate import Decision
 from toytip.evaluation.report import CalibrationBin, Interval

@@ -166,7 +166,7 @@ def test_trips_of_json_values_have_one_answer(trips):
         agree_with_run_of_csv(expected, to_csv(trips))
     if all(is_for_request(*item) for trip in trips for item in trip.items()):
         agree_with_request(expected, trips)
-    agree_with_run(expected, raw_trips.trips_to_table(trips))
+    agree_with_run(expected, raw_trips.trips_to_table(trips, TLC))
     agree_alone(expected, lambda row: scoring.score_raw(MODEL, [trips[row]]))
 
 

@@ -94,7 +94,7 @@ NUMBERS = {
     "bytes": lambda a: a.cast(pa.string()).cast(pa.binary()),
     "categories": lambda a: a.dictionary_encode(),
     "categories of text": lambda a: a.cast(pa.string()).dictionary_encode(),
-    "plain values": lambda a: trips_to_table([{"extra": v} for v in a.to_pylist()])["extra"],
+    "plain values": lambda a: trips_to_table([{"extra": v} for v in a.to_pylist()], TLC)["extra"],
     "decimals in Python": lambda a: pa.array(
         [None if v is None else decimal.Decimal(repr(v)) for v in a.to_pylist()]
     ),
@@ -334,7 +334,7 @@ def read_json(values, field):
 @given(st.lists(JSON_NUMBERS, min_size=1, max_size=40), st.sampled_from([CODE, AMOUNT]))
 def test_numbers_in_json_have_the_rules_of_columns(values, field):
     array, bad = read_json(values, field)
-    converted = read(trips_to_table([{field.name: value} for value in values])[field.name], field)
+    converted = read(trips_to_table([{field.name: value} for value in values], TLC)[field.name], field)
     unreadable = np.zeros(len(values), bool) if converted.unreadable is None else converted.unreadable
     assert bad.tolist() == unreadable.tolist()
     assert array.dtype == converted.array.dtype
@@ -390,7 +390,7 @@ def test_no_column_gives_a_traceback(field, arrow_type, values):
 )
 def test_no_trip_of_plain_values_gives_a_traceback(trips):
     try:
-        columns = conform_columns(trips_to_table(trips), "the trips", TLC)
+        columns = conform_columns(trips_to_table(trips, TLC), "the trips", TLC)
     except ToytipError:
         return
     assert all(len(column) == len(trips) for column in columns.values())

@@ -11,6 +11,7 @@ from toytip.core.schema import Column, Table
 from toytip.errors import SchemaError
 
 _CLEANING_MODULES = (
+    "datasets.registry",
     "sources.formats",
     "sources.csv_files.numbers",
     "sources.csv_files.rows",

@@ -14,11 +14,13 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def join_words(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str], conjunction: str = "and") -> str:
     """Return a list of words as text.
 
     >>> join_words(["extra"]), join_words(["extra", "mta_tax", "tolls_amount"])
     ('extra', 'extra, mta_tax and tolls_amount')
+    >>> join_words(["yellow", "green"], "or")
+    'yellow or green'
     """
     *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {conjunction} {last}" if first else last

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from toytip.core.dataset.dataset import Dataset, load_dataset
 from toytip.core.dataset.module_source import ModuleSource
@@ -43,11 +43,49 @@ def dataset_of(kind: str, module: ModuleSource | None = None) -> Dataset:
     )
 
 
-def detect_kind(columns: Sequence[str]) -> str | None:
-    """Return the kind of source files that columns show, or None if they do not show it.
+def match_dataset(columns: Collection[str]) -> Dataset:
+    """Return the data set to which the columns of a source file or of trips belong.
+
+    It is the data set with the kind that the columns show, or else the one with the most of the
+    columns.
+
+    >>> match_dataset(["lpep_pickup_datetime"]).name, match_dataset([]).name
+    ('tlc', 'tlc')
+    """
+    return max(
+        DATASETS,
+        key=lambda dataset: (
+            dataset.layout.detect_kind(columns) is not None,
+            len(dataset.field_names.match(columns)),
+        ),
+    )
+
+
+def has_field(column: str) -> bool:
+    """Return whether a column is a field of any data set."""
+    return any(dataset.field_names.field_of(column) is not None for dataset in DATASETS)
+
+
+def kinds_in_columns(columns: Collection[str]) -> list[str]:
+    """Return the kinds of source files of which columns have a name that no other kind has.
+
+    >>> kinds_in_columns(["lpep_pickup_datetime", "tpep_pickup_datetime"])
+    ['yellow', 'green']
+    """
+    return [kind for dataset in DATASETS for kind in dataset.layout.kinds_in_columns(columns)]
+
+
+def detect_kind(columns: Collection[str]) -> str | None:
+    """Return the kind of source files that columns show, or None if they do not show exactly one.
 
     >>> detect_kind(["lpep_pickup_datetime"]), detect_kind(["pickup_datetime"])
     ('green', None)
     """
-    kinds = (dataset.detect_kind(columns) for dataset in DATASETS)
+    kinds = {dataset.layout.detect_kind(columns) for dataset in DATASETS} - {None}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def unusable_kind(columns: Collection[str]) -> str | None:
+    """Return the kind of published files that toytip cannot use, or None for other files."""
+    kinds = (dataset.layout.unusable_kind(columns) for dataset in DATASETS)
     return next((kind for kind in kinds if kind is not None), None)

@@ -72,7 +72,7 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
         # values, which pandas reads as floats, and an amount column with whole numbers.
         dataset = model.encoding.dataset
         inputs = [
-            ColSpec(AnyType(), dataset.source_column(field.name, model.taxi), required=False)
+            ColSpec(AnyType(), dataset.layout.source_column(field.name, model.taxi), required=False)
             for field in dataset.fields
         ]
         mlflow.pyfunc.save_model(
@@ -92,7 +92,7 @@ def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
     dataset = model.encoding.dataset
     start = dt.datetime.fromisoformat(model.encoding.split.test.start)
     return [
-        {dataset.source_column(name, model.taxi): value for name, value in row.items()}
+        {dataset.layout.source_column(name, model.taxi): value for name, value in row.items()}
         for row in dataset.golden_rows(start)
     ]
 

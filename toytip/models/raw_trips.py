@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from toytip.datasets.tlc.fields import FIELDS, match_fields
+from toytip.core.dataset.dataset import Dataset
+from toytip.datasets.registry import has_field
 from toytip.errors import SchemaError
 from toytip.models.trip_columns import NamedTrips
 from toytip.stages import conform
@@ -40,8 +41,8 @@ def index_of(trips: Any) -> pd.Index[Any] | None:
     return trips.index if isinstance(trips, pd.DataFrame) else None
 
 
-def to_table(trips: Any) -> pa.Table:
-    """Return the TLC's columns of raw trips as an Arrow table.
+def to_table(trips: Any, dataset: Dataset) -> pa.Table:
+    """Return the columns of raw trips that are fields as an Arrow table.
 
     Trips are a pandas DataFrame or Series (one trip), an Arrow table, a list of dicts, or an object
     with the Arrow C stream interface, such as a Polars DataFrame. Raises TypeError for other
@@ -52,21 +53,23 @@ def to_table(trips: Any) -> pa.Table:
     if isinstance(trips, pd.Series):
         return _frame_to_table(trips.to_frame().T)
     if is_list_of_trips(trips):
-        return trips_to_table(trips)
+        return trips_to_table(trips, dataset)
     if hasattr(trips, "__arrow_c_stream__") or hasattr(trips, "__arrow_c_array__"):
         return _arrow_to_table(trips)
     raise _not_trips(trips)
 
 
-def trips_to_table(trips: Sequence[Mapping[Any, Any]]) -> pa.Table:
-    """Return the TLC's columns of trips, given as plain values under the TLC's names.
+def trips_to_table(trips: Sequence[Mapping[Any, Any]], dataset: Dataset) -> pa.Table:
+    """Return the fields of trips, given as plain values under the names of source files.
 
     If a trip does not have a column, the value is null. Without trips, the table has all columns.
     """
     if not trips:
-        arrays = {field.name: pa.array([], conform.ARROW_TYPE_BY_KIND[field.kind]) for field in FIELDS}
+        arrays = {
+            field.name: pa.array([], conform.ARROW_TYPE_BY_KIND[field.kind]) for field in dataset.fields
+        }
         return pa.table(arrays)
-    named = NamedTrips.of(trips)
+    named = NamedTrips.of(trips, dataset)
     columns = {}
     for field in named.fields:
         spelled = next(names[field.name] for names in named.names.values() if field.name in names)
@@ -127,7 +130,7 @@ def _frame_to_table(frame: pd.DataFrame) -> pa.Table:
             hint="Give each column one name, for example with `frame.columns.get_level_values(0)`.",
         )
     names = [str(name) for name in frame.columns]
-    positions = [position for position, name in enumerate(names) if match_fields([name])]
+    positions = [position for position, name in enumerate(names) if has_field(name)]
     if not positions:
         return _table_without_columns(len(frame))
     arrays = [_series_to_arrow(frame.iloc[:, position]) for position in positions]
@@ -150,7 +153,7 @@ def _arrow_to_table(trips: Any) -> pa.Table:
         table = pa.table(trips)
     except ARROW_ERRORS:
         raise _not_trips(trips) from None
-    positions = [position for position, name in enumerate(table.column_names) if match_fields([name])]
+    positions = [position for position, name in enumerate(table.column_names) if has_field(name)]
     if not positions:
         return _table_without_columns(len(table))
     names = [table.column_names[position] for position in positions]

@@ -83,11 +83,12 @@ def score_raw(model: TrainedModel, trips: Any, shap_top: int = 0) -> ScoredTrips
     In a list of dicts, each trip must have all columns that the model needs.
     """
     if not raw_trips.is_list_of_trips(trips):
-        return score_trips(model, raw_trips.to_table(trips), shap_top)
+        return score_trips(model, raw_trips.to_table(trips, model.encoding.dataset), shap_top)
     named = [{name: value for name, value in trip.items() if isinstance(name, str)} for trip in trips]
     for columns, label in columns_of_trips(named).items():
         require_columns(model, columns, label)
-    return score_trips(model, raw_trips.to_table(named), shap_top, raw_trips.TRIP_LABEL)
+    table = raw_trips.to_table(named, model.encoding.dataset)
+    return score_trips(model, table, shap_top, raw_trips.TRIP_LABEL)
 
 
 def score_trips(

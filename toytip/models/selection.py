@@ -11,8 +11,8 @@ from functools import partial
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
-from toytip.datasets.registry import dataset_of, detect_kind
-from toytip.datasets.tlc.fields import taxis_in_names
+from toytip.core.text import join_words
+from toytip.datasets.registry import dataset_of, detect_kind, kinds_in_columns
 from toytip.datasets.words import KINDS, SEGMENTS
 from toytip.errors import SchemaError, ToytipError
 from toytip.models import resolve, scoring
@@ -119,13 +119,13 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     there is no model for the taxi type.
     """
     taxi = detect_kind(columns)
-    if len(models) > 1 and len(taxis_in_names(columns)) > 1:
+    if len(models) > 1 and len(kinds := kinds_in_columns(columns)) > 1:
         raise SchemaError(
-            "cannot select a model: the trips have the pickup columns of yellow and green taxis",
-            hint="Separate the trips of yellow and green taxis.",
+            f"cannot select a model: the trips have the pickup columns of {join_words(kinds)} taxis",
+            hint=f"Separate the trips of {join_words(kinds)} taxis.",
         )
     if taxi is None and len(models) > 1:
-        names = " or ".join(dataset_of(taxi).source_column("pickup_at", taxi) for taxi in models)
+        names = " or ".join(dataset_of(taxi).layout.source_column("pickup_at", taxi) for taxi in models)
         raise SchemaError(
             f"cannot select a model: {' and '.join(models)} taxis have one, and the trips have no column {names}",
             hint=f"Name the pickup column {names}, or set --taxi.",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
-from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import SchemaError
 
 
@@ -22,7 +22,7 @@ def required_columns(model: TrainedModel) -> tuple[str, ...]:
     some year, and if files of the training months do not have the column.
     """
     dataset = model.encoding.dataset
-    return tuple(dataset.source_column(name, model.taxi) for name in _required_names(model))
+    return tuple(dataset.layout.source_column(name, model.taxi) for name in _required_names(model))
 
 
 def _required_names(model: TrainedModel) -> list[str]:
@@ -40,7 +40,11 @@ def missing_columns(model: TrainedModel, columns: Collection[str]) -> list[str]:
     """Return the required columns that trips with these columns do not have."""
     dataset = model.encoding.dataset
     present = dataset.field_names.match(columns)
-    return [dataset.source_column(name, model.taxi) for name in _required_names(model) if name not in present]
+    return [
+        dataset.layout.source_column(name, model.taxi)
+        for name in _required_names(model)
+        if name not in present
+    ]
 
 
 def require_columns(model: TrainedModel, columns: Collection[str], label: str = "the trips") -> None:
@@ -49,7 +53,7 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
     The message names the missing columns as the TLC does, and the trips by their label.
     """
     dataset = model.encoding.dataset
-    taxi = dataset.detect_kind(columns)
+    taxi = dataset.layout.detect_kind(columns)
     if taxi not in (None, model.taxi):
         raise SchemaError(
             f"cannot score {label}: the pickup column is that of {taxi} taxis, "
@@ -95,19 +99,21 @@ class NamedTrips:
     """Trips as plain values, and the names that they use for the fields."""
 
     trips: Sequence[Mapping[str, Any]]
+    dataset: Dataset
     names: dict[tuple[str, ...], dict[str, str]]
     """Column names by field, for each combination of keys. Trips can spell a column differently."""
 
     @classmethod
-    def of(cls, trips: Sequence[Mapping[str, Any]]) -> NamedTrips:
+    def of(cls, trips: Sequence[Mapping[str, Any]], dataset: Dataset) -> NamedTrips:
         """Return trips with the names of their fields."""
-        return cls(trips, {keys: TLC.field_names.match(keys) for keys in columns_of_trips(trips)})
+        names = {keys: dataset.field_names.match(keys) for keys in columns_of_trips(trips)}
+        return cls(trips, dataset, names)
 
     @property
     def fields(self) -> list[Field]:
         """The fields that at least one trip has."""
         names = {name for names_by_field in self.names.values() for name in names_by_field}
-        return [field for field in TLC.fields if field.name in names]
+        return [field for field in self.dataset.fields if field.name in names]
 
     def column_name(self, row: int, field: Field) -> str | None:
         """Return the name that a trip has for a field, or None if the trip does not have it."""

@@ -28,6 +28,7 @@ _ROW_MODULES = (
     "core.dataset.dataset",
     "core.dataset.declarations",
     "core.dataset.field_names",
+    "core.dataset.layout",
     "core.dataset.module_source",
     "core.dataset.reference",
     "core.dataset.trip_ids",

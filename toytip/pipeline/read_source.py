@@ -168,7 +168,7 @@ def _missing_column(context: RunContext, plan: RunPlan, rejects: Sequence[DataFi
             content = context.store.read_file(REJECTS.name, context.version, file, staged=True)
             metadata = pq.read_metadata(io.BytesIO(content))
             nulls.update({name: count_nulls(metadata, name) for name in dataset.required_columns})
-    return dataset.source_column(nulls.most_common(1)[0][0], plan.source.taxi) if nulls else None
+    return dataset.layout.source_column(nulls.most_common(1)[0][0], plan.source.taxi) if nulls else None
 
 
 def _plan_files(

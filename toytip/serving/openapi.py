@@ -96,7 +96,9 @@ def _trip(model: TrainedModel) -> Schema:
     """Return the schema of a trip that a model scores, if no cleaning rule rejects the trip."""
     required, dataset = trip_columns.required_fields(model), model.encoding.dataset
     properties = {
-        dataset.source_column(field.name, model.taxi): _value(field, is_nullable=field.name not in required)
+        dataset.layout.source_column(field.name, model.taxi): _value(
+            field, is_nullable=field.name not in required
+        )
         for field in dataset.fields
         if not field.taxis or model.taxi in field.taxis
     }

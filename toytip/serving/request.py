@@ -12,8 +12,9 @@ import numpy.typing as npt
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
-from toytip.datasets.registry import detect_kind
-from toytip.datasets.tlc.fields import find_repeated_fields, match_fields
+from toytip.core.text import join_words
+from toytip.datasets.registry import detect_kind, match_dataset
+from toytip.datasets.words import KINDS
 from toytip.models import trip_columns
 from toytip.models.selection import select_model
 from toytip.models.trip_columns import NamedTrips
@@ -91,11 +92,11 @@ def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any
     for the taxi type.
     """
     combinations = trip_columns.columns_of_trips(trip for trip in trips if isinstance(trip, dict))
-    taxis = {detect_kind(names) for names in combinations} - {None}
+    taxis = {taxi for names in combinations if (taxi := detect_kind(names))}
     if len(taxis) > 1:
         raise RequestError(
             422,
-            "cannot score the trips: the list has trips of yellow and green taxis "
+            f"cannot score the trips: the list has trips of {join_words(sorted(taxis, key=KINDS.index))} taxis "
             "(send one request per taxi type)",
         )
     return select_model(models, [name for names in combinations for name in names])
@@ -103,7 +104,7 @@ def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any
 
 def _has_columns(body: dict[str, Any]) -> bool:
     """Return whether a body has the values of each column in an object or a list, as in pandas."""
-    names = match_fields(body).values()
+    names = match_dataset(body).field_names.match(body).values()
     return bool(names) and all(isinstance(body[name], dict | list) for name in names)
 
 
@@ -122,7 +123,7 @@ class ParsedTrips:
 def parse_trips(model: TrainedModel, trips: Sequence[Any]) -> ParsedTrips:
     """Convert trips to columns, and return the invalid fields and the missing columns in order."""
     objects = [trip if isinstance(trip, dict) else {} for trip in trips]
-    named = NamedTrips.of(objects)
+    named = NamedTrips.of(objects, model.encoding.dataset)
     errors = [*_not_objects(trips), *_missing_columns(model, trips)]
     required = trip_columns.required_fields(model)
     columns: dict[str, npt.NDArray[Any]] = {}
@@ -160,7 +161,7 @@ def _missing_columns(model: TrainedModel, trips: Sequence[Any]) -> Iterator[Fiel
 def _problems_of_columns(model: TrainedModel, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for name in trip_columns.missing_columns(model, keys):
         yield name, "is missing, and the model needs it"
-    for names in find_repeated_fields(keys).values():
+    for names in model.encoding.dataset.field_names.find_repeated(keys).values():
         yield names[1], f"is the same field as {names[0]}"
 
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from toytip.core.redact import first_line, mask_credentials
+from toytip.datasets.registry import match_dataset
 from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import trip_columns
@@ -182,4 +183,5 @@ def _read_json_list(stream: io.BufferedReader[Any], name: str) -> Iterator[TripB
 
 def _batch_of_trips(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch:
     columns = trip_columns.columns_of_trips(trips, labels.__getitem__)
-    return TripBatch(table=trips_to_table(trips), columns=columns, label=labels.__getitem__)
+    dataset = match_dataset({name for names in columns for name in names})
+    return TripBatch(table=trips_to_table(trips, dataset), columns=columns, label=labels.__getitem__)

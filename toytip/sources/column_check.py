@@ -14,23 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from toytip.core.columns import ColumnValues
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words
 from toytip.core.time_values import EPOCH_NUMBERS, other_reading
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import (
-    FIELDS,
-    FIELDS_BY_NAME,
-    TAXIS,
-    detect_other_layout,
-    detect_taxi,
-    find_repeated_fields,
-    match_fields,
-    source_column,
-)
+from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
+from toytip.datasets.words import KINDS
 from toytip.errors import SourceError
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
@@ -87,8 +79,9 @@ def check_columns(
     `read` is called only if the types of some columns are not those of the TLC.
     """
     taxi = find_taxi(name, schema.names)
-    findings, columns = _Findings(), match_fields(schema.names)
-    for field in FIELDS:
+    dataset = match_dataset(schema.names)
+    findings, columns = _Findings(dataset), dataset.field_names.match(schema.names)
+    for field in dataset.fields:
         column = columns.get(field.name)
         if column is None or pa.types.is_null(schema.field(column).type) or is_all_null(column):
             findings.add_missing(field, column, taxi)
@@ -106,42 +99,53 @@ def find_taxi(name: str, names: Sequence[str]) -> str:
 
     `name` is the path of the file.
     """
-    if other := detect_other_layout(names):
+    dataset = match_dataset(names)
+    if other := dataset.layout.other_layout(names):
         raise SourceError(f"cannot use {name}: {other[0]}", hint=other[1])
-    if repeated := find_repeated_fields(names):
+    if repeated := dataset.field_names.find_repeated(names):
         raise SourceError(f"cannot use {name}: {describe_repeated(repeated)}", hint=_merge_hint(repeated))
-    columns = match_fields(names)
+    columns = dataset.field_names.match(names)
     if "pickup_at" not in columns:
         raise SourceError(
-            f"cannot use {name}: it is not a yellow or green trip record",
-            hint="Use files with a column tpep_pickup_datetime, lpep_pickup_datetime or pickup_datetime. "
+            f"cannot use {name}: it is not a {join_words(KINDS, 'or')} trip record",
+            hint=f"Use files with a column {join_words(_pickup_columns(), 'or')}. "
             f"This file has the columns {', '.join(map(repr, names[:5]))}, ...",
         )
-    taxi = detect_taxi(names) or _taxi_in_name(name)
+    taxi = dataset.layout.detect_kind(names) or _taxi_in_name(name, dataset)
     if taxi is None:
+        renamed = [f"{dataset.layout.source_column('pickup_at', kind)} ({kind})" for kind in dataset.kinds]
+        kinds = join_words(list(dataset.kinds), "or")
         raise SourceError(
-            f"cannot use {name}: its columns do not show whether its taxis are yellow or green",
-            hint=f"Put yellow or green in the name of the file, or rename column {columns['pickup_at']} to "
-            "tpep_pickup_datetime (yellow) or lpep_pickup_datetime (green).",
+            f"cannot use {name}: its columns do not show whether its taxis are {kinds}",
+            hint=f"Put {kinds} in the name of the file, or rename column {columns['pickup_at']} to "
+            f"{join_words(renamed, 'or')}.",
         )
     return taxi
 
 
-def _taxi_in_name(path: str) -> str | None:
+def _pickup_columns() -> list[str]:
+    """Return the names of the pickup column in the files of all data sets."""
+    fields = [dataset.fields_by_name["pickup_at"] for dataset in DATASETS]
+    return list(dict.fromkeys(name for field in fields for name in field.aliases))
+
+
+def _taxi_in_name(path: str, dataset: Dataset) -> str | None:
     """Return the taxi type in the name of a file, or of a folder that is named as a file.
 
-    >>> _taxi_in_name("green/yellow_2023-01.parquet/part-0.parquet")
+    >>> _taxi_in_name("green/yellow_2023-01.parquet/part-0.parquet", DATASETS[0])
     'yellow'
     """
+    if len(dataset.kinds) == 1:
+        return next(iter(dataset.kinds))
     *folders, file_name = path.lower().split("/")
     names = [file_name, *(folder for folder in reversed(folders) if folder.endswith(DATA_SUFFIXES))]
-    return next((taxi for name in names for taxi in TAXIS if taxi in name), None)
+    return next((taxi for name in names for taxi in dataset.kinds if taxi in name), None)
 
 
 def _merge_hint(repeated: Mapping[str, Sequence[str]]) -> str:
-    prefixes = {column.strip().lower()[:4] for group in repeated.values() for column in group}
-    if {"tpep", "lpep"} <= prefixes:
-        return "Write the trips of yellow and green taxis to separate files."
+    kinds = kinds_in_columns([column for group in repeated.values() for column in group])
+    if len(kinds) > 1:
+        return f"Write the trips of {join_words(kinds)} taxis to separate files."
     return "Merge the columns of each field into one, or remove all but one of them."
 
 
@@ -157,7 +161,8 @@ def _is_unusual(arrow_type: pa.DataType, field: Field) -> bool:
 class _Findings:
     """The problems of the columns of a file, with hints, and notes on conversions."""
 
-    def __init__(self) -> None:
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
         self.problems: list[str] = []
         self.fixes: dict[str, list[str]] = {}
         """The columns that each fix corrects, by the text of the fix."""
@@ -179,9 +184,9 @@ class _Findings:
     def add_missing(self, field: Field, column: str | None, taxi: str) -> None:
         self.missing.append(field.name)
         if field.required:
-            name = column or source_column(field.name, taxi)
+            name = column or self.dataset.layout.source_column(field.name, taxi)
             cause = "is missing" if column is None else "holds only nulls"
-            fix = SCORE_WITHOUT_TIPS if field.name in TLC.leaking_columns else ADD_VALUES
+            fix = SCORE_WITHOUT_TIPS if field.name in self.dataset.leaking_columns else ADD_VALUES
             self.add_problem(f"column {name} {cause}", name, fix, DOWNLOAD_PUBLISHED)
 
     def add_type(self, field: Field, column: str, arrow_type: pa.DataType) -> None:
@@ -194,7 +199,7 @@ class _Findings:
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
         if converted.conversion:
             self.notes.append(describe_conversion(column, converted.conversion))
-        for unreadable in find_unreadable(raw, {field.name: converted}, TLC).values():
+        for unreadable in find_unreadable(raw, {field.name: converted}, self.dataset).values():
             if unreadable.is_most:
                 self.add_problem(unreadable.describe(), column, CONVERT[field.kind])
 
@@ -210,7 +215,7 @@ def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) 
         findings.add_values(first, column, converted[column], field)
     pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
     if pickup is not None and month is not None and not findings.problems:
-        shifted = _count_shifted(pickup, month, read)
+        shifted = _count_shifted(pickup, findings.unusual[pickup], month, read)
         if shifted.contradict_month:
             _add_zone_problem(findings, pickup, converted[pickup].conversion, shifted)
 
@@ -231,9 +236,8 @@ class _ShiftedRows:
         return self.as_read > most and self.otherwise < self.as_read / 2
 
 
-def _count_shifted(pickup: str, month: Month, read: ColumnReader) -> _ShiftedRows:
+def _count_shifted(pickup: str, field: Field, month: Month, read: ColumnReader) -> _ShiftedRows:
     rows = as_read = otherwise = 0
-    field = FIELDS_BY_NAME["pickup_at"]
     for batch in read([pickup]):
         column = decode_dictionary(pa.chunked_array([batch.column(0)]))
         other = other_reading(column)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import first_line, mask_credentials
-from toytip.datasets.tlc.fields import detect_for_hire
+from toytip.datasets.registry import unusable_kind
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
@@ -271,7 +271,7 @@ def _kind_without_columns(file: SourceFile, names: Sequence[str]) -> str | None:
     These are records of for-hire vehicles and files without rows. An error about all files of the
     source names the former, and the latter are left out if the month has other files.
     """
-    if kind := detect_for_hire(names):
+    if kind := unusable_kind(names):
         return "fhvhv" if "fhvhv" in file.uri.rpartition("/")[2].lower() else kind
     return None if file.rows else find_taxi(mask_credentials(file.uri), names)
 

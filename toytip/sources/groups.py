@@ -11,9 +11,10 @@ import pyarrow as pa
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import mask_credentials
 from toytip.core.text import join_words, plural
-from toytip.datasets.tlc.fields import TAXIS, match_fields
+from toytip.datasets.words import KINDS
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
+from toytip.sources.month_rows import pickup_column
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.sources.reader import open_parquet
 from toytip.sources.source import Source, SourceFile
@@ -63,9 +64,9 @@ def _cause(uri: str, error: ToytipError) -> str:
 def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
     """Raise SourceError unless all files are of yellow taxis, or all of green taxis."""
     kinds = dict.fromkeys(sorted((file.taxi for file in files), key=_kind_order))
-    if not files or (len(kinds) == 1 and files[0].taxi in TAXIS):
+    if not files or (len(kinds) == 1 and files[0].taxi in KINDS):
         return
-    taxis = [kind for kind in kinds if kind in TAXIS]
+    taxis = [kind for kind in kinds if kind in KINDS]
     if not taxis:
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: its files are trip records of "
@@ -79,8 +80,8 @@ def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
     )
 
 
-def _kind_order(kind: str) -> tuple[bool, str]:
-    return kind not in TAXIS, "" if kind == "yellow" else kind
+def _kind_order(kind: str) -> tuple[int, str]:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS), kind
 
 
 def _selection_of(files: Sequence[SourceFile], kind: str) -> str:
@@ -180,7 +181,7 @@ def _content(file: SourceFile) -> bytes:
 def _pickups(file: SourceFile) -> pa.ChunkedArray:
     with open_file(file.uri, file.storage_options) as stream:
         parquet = open_parquet(stream)
-        column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+        column = pickup_column(parquet.schema_arrow.names)
         return parquet.read([column], use_threads=False).column(0)
 
 

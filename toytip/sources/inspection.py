@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
-from toytip.datasets.tlc.fields import FIELDS_BY_NAME, TAXIS
+from toytip.datasets.registry import dataset_of
 from toytip.sources.row_check import RowCheck, check_rows
 from toytip.sources.source import Source
 from toytip.stages.conform import UnreadableValues
@@ -22,14 +22,6 @@ USUAL_ROW_RATIOS = (0.5, 2.0)
 ADJACENT_MONTHS = 2
 MAX_OUT_OF_MONTH_SHARE = 0.01
 MAX_REJECTED_SHARE = 0.5
-# The newest of these columns in a file identifies the version of its schema.
-SCHEMA_VERSIONS = (
-    ("cbd_congestion_fee", "since 2025 (cbd_congestion_fee)"),
-    ("Airport_fee", "since 2023 (Airport_fee)"),
-    ("airport_fee", "since 2021 (airport_fee)"),
-    ("congestion_surcharge", "since 2019 (congestion_surcharge)"),
-)
-OLDEST_SCHEMA_VERSION = "before 2019"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +115,9 @@ def _inspect_month(source: Source, month: Month) -> MonthReport:
         uris=tuple(mask_credentials(file.uri) for file in files),
         rows=rows,
         bytes=sum(file.bytes for file in files),
-        schema_version=_schema_version(checked.null_shares),
+        schema_version=dataset_of(source.taxi).layout.schema_version(
+            [name for name, share in checked.null_shares.items() if share < 1]
+        ),
         null_shares={name: round(share, 6) for name, share in checked.null_shares.items() if share},
         out_of_month_share=checked.out_of_month / rows,
         adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
@@ -132,11 +126,6 @@ def _inspect_month(source: Source, month: Month) -> MonthReport:
         notes=tuple(dict.fromkeys(note for file in files for note in file.notes)),
         warnings=tuple(_warnings(source, month, checked)),
     )
-
-
-def _schema_version(nulls: Mapping[str, float]) -> str:
-    versions = (version for column, version in SCHEMA_VERSIONS if nulls.get(column, 1) < 1)
-    return next(versions, OLDEST_SCHEMA_VERSION)
 
 
 def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
@@ -155,6 +144,7 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         file_name = f"{mask_credentials(uri)}: " if len(files) > 1 else ""
         yield from (file_name + values.describe() for values in unreadable)
     missing = dict.fromkeys(name for file in files for name in file.missing_columns)
-    for field in (FIELDS_BY_NAME[name] for name in missing):
-        if source.taxi in (field.taxis or TAXIS) and field.since is not None and month.year > field.since:
+    for field in map(dataset_of(source.taxi).fields_by_name.__getitem__, missing):
+        is_published = not field.taxis or source.taxi in field.taxis
+        if is_published and field.since is not None and month.year > field.since:
             yield f"column {field.name} is missing, and the TLC publishes it since {field.since}"

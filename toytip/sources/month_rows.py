@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from toytip.core.months import Month
 from toytip.core.partitions import MonthWindow
-from toytip.datasets.tlc.fields import match_fields
+from toytip.datasets.registry import match_dataset
 from toytip.sources.reader import BATCH_ROWS, column_statistics
 from toytip.sources.source import RowBlock, SourceFile
 from toytip.sources.windows import month_number, month_of_number, pickup_months
@@ -66,9 +66,14 @@ def statistics_share(parquet: pq.ParquetFile, month: Month) -> float | None:
     return None
 
 
+def pickup_column(columns: Sequence[str]) -> str:
+    """Return the name of the column with the pickup times of a file that has these columns."""
+    return match_dataset(columns).field_names.match(columns)["pickup_at"]
+
+
 def _pickup_spans(parquet: pq.ParquetFile) -> Iterator[tuple[dt.datetime, dt.datetime] | None]:
     """Yield the first and the last pickup of each row group, or None without statistics."""
-    column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+    column = pickup_column(parquet.schema_arrow.names)
     yield from map(_span, column_statistics(parquet.metadata, column))
 
 
@@ -114,7 +119,7 @@ def count_months(parquet: pq.ParquetFile, uri: str) -> tuple[CountedBlock, ...]:
 
 def _is_plain(parquet: pq.ParquetFile, group: int) -> bool:
     """Return whether the pickup times of a row group have no nulls and no time zone."""
-    column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+    column = pickup_column(parquet.schema_arrow.names)
     statistics = column_statistics(parquet.metadata, column)[group]
     zone = getattr(parquet.schema_arrow.field(column).type, "tz", None)
     has_no_nulls = statistics is not None and statistics.has_null_count and statistics.null_count == 0
@@ -126,7 +131,7 @@ def _month(time: dt.datetime) -> Month:
 
 
 def _pickup_batches(parquet: pq.ParquetFile, group: int, rows: int) -> Iterator[pa.RecordBatch]:
-    column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+    column = pickup_column(parquet.schema_arrow.names)
     batches: Iterator[pa.RecordBatch] = parquet.iter_batches(
         rows, row_groups=[group], columns=[column], use_threads=False
     )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from toytip.core.access import StorageOptions
 from toytip.core.partitions import FileRows, SourcePartition
 from toytip.core.redact import first_line, mask_credentials
-from toytip.datasets.tlc.fields import FIELDS, match_fields
+from toytip.datasets.registry import match_dataset
 from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
@@ -190,8 +190,9 @@ class _ParquetReader:
         self._file_key = rows.uri, rows.storage_options, etag
         self._stream = open_file(rows.uri, rows.storage_options)
         self._file = open_parquet(self._stream, pre_buffer=uri_scheme(rows.uri) != "file")
-        columns = match_fields(self._file.schema_arrow.names)
-        self._names = [columns[field.name] for field in FIELDS if field.name in columns]
+        dataset = match_dataset(self._file.schema_arrow.names)
+        columns = dataset.field_names.match(self._file.schema_arrow.names)
+        self._names = [columns[field.name] for field in dataset.fields if field.name in columns]
         self._schema = pa.schema([self._file.schema_arrow.field(name) for name in self._names])
         self._position, group = 0, 0
         while (

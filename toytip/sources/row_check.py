@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.declarations import OUT_OF_MONTH
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import match_fields
-from toytip.datasets.tlc.rules import out_of_month
+from toytip.datasets.registry import dataset_of
 from toytip.sources.reader import read_partition
 from toytip.sources.source import Source
 from toytip.stages import clean, conform
@@ -39,7 +39,8 @@ class RowCheck:
 class _Counts:
     """Counts of the rows of a month, which grow part by part."""
 
-    def __init__(self) -> None:
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
         self.rules = Counter[int]()
         self.missing = Counter[str]()
         self.present = Counter[tuple[str, str]]()
@@ -49,11 +50,13 @@ class _Counts:
 
     def add(self, part: SourcePartition) -> None:
         raw = read_partition(part)
-        names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri, TLC)
-        columns = conform.complete_columns(by_field, part, TLC)
-        self.rules.update(clean.rule_indices(columns, TLC).tolist())
-        self.out_of_month += int(np.count_nonzero(out_of_month.rejects(columns)))
-        unreadable = conform.find_unreadable(raw, by_field, TLC)
+        dataset = self.dataset
+        names = dataset.field_names.match(raw.column_names)
+        by_field = conform.read_columns(raw, part.uri, dataset)
+        columns = conform.complete_columns(by_field, part, dataset)
+        self.rules.update(clean.rule_indices(columns, dataset).tolist())
+        self.out_of_month += int(np.count_nonzero(dataset.rule(OUT_OF_MONTH).rejects(columns)))
+        unreadable = conform.find_unreadable(raw, by_field, dataset)
         for field, column in by_field.items():
             present = int(np.count_nonzero(pd.notna(column.array)))
             present += unreadable[field].count if field in unreadable else 0
@@ -70,7 +73,8 @@ def check_rows(source: Source, month: Month) -> RowCheck:
 
     Raises SourceError if the data is corrupt, and SchemaError if a column cannot be converted.
     """
-    counts = _Counts()
+    dataset = dataset_of(source.taxi)
+    counts = _Counts(dataset)
     of_month = replace(source, files=source.by_month[month])
     for partition in of_month.partitions(CHECKED_ROWS):
         for part in partition.by_file():
@@ -81,7 +85,7 @@ def check_rows(source: Source, month: Month) -> RowCheck:
         unreadable[uri] = (*unreadable.get(uri, ()), of_file)
     rules = counts.rules
     return RowCheck(
-        rejects={reason: rules[index] for index, reason in enumerate(TLC.reject_reasons) if rules[index]},
+        rejects={reason: rules[index] for index, reason in enumerate(dataset.reject_reasons) if rules[index]},
         out_of_month=counts.out_of_month,
         null_shares={column: count / of_month.rows for column, count in counts.missing.items()},
         unreadable=unreadable,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month
 from toytip.core.partitions import CsvLayout, FileRows, MonthWindow, SourcePartition
-from toytip.datasets.tlc.fields import FIELDS
+from toytip.datasets.registry import dataset_of
 from toytip.io.base import uri_scheme
 
 # A scheduler needs 2 to 3 ms per task on one core, so that this many tasks take about a minute.
@@ -146,7 +146,9 @@ class Source:
     def missing_columns(self) -> tuple[str, ...]:
         """The optional columns that every file lacks."""
         return tuple(
-            field.name for field in FIELDS if all(field.name in file.missing_columns for file in self.files)
+            field.name
+            for field in dataset_of(self.taxi).fields
+            if all(field.name in file.missing_columns for file in self.files)
         )
 
     @property
@@ -154,7 +156,7 @@ class Source:
         """The optional columns that only some files lack, with the months of these files."""
         months_by_name = {
             field.name: [file.month for file in self.files if field.name in file.missing_columns]
-            for field in FIELDS
+            for field in dataset_of(self.taxi).fields
         }
         return {
             name: tuple(dict.fromkeys(months))

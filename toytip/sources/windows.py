@@ -9,8 +9,7 @@ from toytip.core.arrays import BoolArray, Int64Array
 from toytip.core.months import Month
 from toytip.core.partitions import MonthWindow
 from toytip.core.times import month_index
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import match_fields
+from toytip.datasets.registry import match_dataset
 from toytip.stages.conform import read_columns
 
 
@@ -20,8 +19,9 @@ def pickup_months(table: pa.Table, uri: str) -> Int64Array:
     A missing or unreadable pickup time has a negative number. Raises SchemaError if the column has
     a type that cannot be converted. The message contains the URI.
     """
-    column = match_fields(table.column_names)["pickup_at"]
-    return month_index(read_columns(table.select([column]), uri, TLC)["pickup_at"].array)
+    dataset = match_dataset(table.column_names)
+    column = dataset.field_names.match(table.column_names)["pickup_at"]
+    return month_index(read_columns(table.select([column]), uri, dataset)["pickup_at"].array)
 
 
 def month_number(month: Month) -> int:

@@ -77,7 +77,7 @@ def complete_columns(
             columns[field.name] = by_field[field.name].array
         elif field.required:
             raise SchemaError(
-                f"cannot use {partition.uri}: column {dataset.source_column(field.name, partition.taxi)} is missing",
+                f"cannot use {partition.uri}: column {dataset.layout.source_column(field.name, partition.taxi)} is missing",
                 hint="Use trip records of the TLC, with all their columns.",
             )
         else:

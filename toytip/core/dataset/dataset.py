@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from toytip.core.dataset.declarations import (
     TargetRate,
 )
 from toytip.core.dataset.field_names import FieldNames
+from toytip.core.dataset.layout import Layout
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.monitoring import MonitoringFacts
 from toytip.core.dataset.segments import ALL_ROWS
@@ -92,10 +93,8 @@ class Dataset:
     """Returns rows for golden sets of models, by field, given the time of the first row."""
     placeholders: Callable[[Columns], Mapping[str, Any]]
     """Returns, given the pickup times, values for required fields that a model does not need."""
-    source_column: Callable[[str, str], str]
-    """Returns the name of a field in the source files of a kind."""
-    detect_kind: Callable[[Collection[str]], str | None]
-    """Returns the kind of source files that columns show, or None if they do not show it."""
+    layout: Layout
+    """Names of columns in the source files, and how to recognize the kind of a file."""
     module: ModuleSource | None = None
     """The module of a project that extends the data set, if any."""
     part_code: Mapping[str, str] = field(default_factory=dict)
@@ -165,6 +164,10 @@ class Dataset:
     def reject_reasons(self) -> tuple[str, ...]:
         """The names of the cleaning rules."""
         return tuple(rule.name for rule in self.rules)
+
+    def rule(self, name: str) -> Rule:
+        """Return the cleaning rule with a name."""
+        return next(rule for rule in self.rules if rule.name == name)
 
     @functools.cached_property
     def segments(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
 from toytip.datasets.tlc import docs, examples, features, fields, groups, names, rules, slices, words
+from toytip.datasets.tlc.layout import LAYOUT
 from toytip.datasets.tlc.monitoring import MONITORING
 
 
@@ -28,7 +29,7 @@ TLC = Dataset(
     baseline=groups.HOUR_AND_ZONE,
     hash_columns=groups.HASH_COLUMNS,
     modules={
-        "clean": modules_of("dataset", "fields", "names", "rules"),
+        "clean": modules_of("dataset", "fields", "layout", "names", "rules"),
         **dict.fromkeys(
             ("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features", "groups")
         ),
@@ -41,6 +42,5 @@ TLC = Dataset(
     value_words=words.VALUE_WORDS,
     golden_rows=examples.golden_rows,
     placeholders=examples.placeholders,
-    source_column=fields.source_column,
-    detect_kind=fields.detect_taxi,
+    layout=LAYOUT,
 )

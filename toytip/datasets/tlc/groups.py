@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toytip.core.dataset.declarations import Key, TargetEncoding, TargetRate
-from toytip.datasets.tlc.fields import ZONE_ID_COUNT
+from toytip.datasets.zones import ZONE_ID_COUNT
 
 PICKUP_ZONE, DROPOFF_ZONE = (Key(name, ZONE_ID_COUNT) for name in ("PULocationID", "DOLocationID"))
 # High-tip rates of zones. Cash tips are not recorded, so only card trips count.

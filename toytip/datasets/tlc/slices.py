@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from toytip.core.dataset.slices import MISSING, Slice, SliceCodes, column_slice, default_label, factorize
-from toytip.datasets.tlc.fields import ZONE_ID_COUNT
 from toytip.datasets.tlc.words import VALUE_WORDS
+from toytip.datasets.zones import ZONE_ID_COUNT
 
 # Edges of the distance slices in miles. The last slice has no upper edge.
 DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)

@@ -8,11 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.number_values import is_missing_text
 from toytip.core.partitions import CsvLayout
 from toytip.core.time_values import FROM_TEXT
 from toytip.core.times import month_index
-from toytip.datasets.tlc.fields import FIELDS_BY_NAME, match_fields
+from toytip.datasets.registry import match_dataset
 from toytip.sources.csv_files.rows import read_csv
 from toytip.sources.month_rows import CountedBlock, MonthCounts, count_numbers
 from toytip.stages.conform import read_column
@@ -34,8 +35,9 @@ class CsvContent:
 
 @dataclass
 class _Columns:
-    """The columns of the TLC in a file, as the blocks show them one by one."""
+    """The columns of a data set in a file, as the blocks show them one by one."""
 
+    dataset: Dataset
     names: dict[str, str]
     """Names in the file by field."""
     without_values: set[str] = field(default_factory=set)
@@ -54,7 +56,7 @@ class _Columns:
             if name not in self.names:
                 continue
             column = self.names[name]
-            times = read_column(columns[column], FIELDS_BY_NAME[name], column, "")
+            times = read_column(columns[column], self.dataset.fields_by_name[name], column, "")
             if times.unreadable is not None or times.conversion not in ("", FROM_TEXT):
                 self.with_other_times.add(column)
             if name == "pickup_at":
@@ -66,7 +68,7 @@ class _Columns:
         fields = {column: field for field, column in self.names.items()}
         if name not in fields or name in self.without_values:
             return pa.null()
-        is_time = FIELDS_BY_NAME[fields[name]].kind == "time"
+        is_time = self.dataset.fields_by_name[fields[name]].kind == "time"
         return pa.timestamp("us") if is_time and name not in self.with_other_times else pa.string()
 
 
@@ -84,8 +86,9 @@ def read_csv_content(text: Any) -> CsvContent:
     """
     csv_blocks = read_csv(text)
     header = next(csv_blocks).layout
-    names = match_fields(header.columns)
-    columns = _Columns(names, without_values=set(names.values()))
+    dataset = match_dataset(header.columns)
+    names = dataset.field_names.match(header.columns)
+    columns = _Columns(dataset, names, without_values=set(names.values()))
     layouts: list[CsvLayout] = []
     blocks: list[CountedBlock] = []
     for layout, rows in csv_blocks if names else ():

@@ -7,8 +7,8 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.number_values import NUMBER_PATTERN
-from toytip.datasets.tlc.fields import FIELDS_BY_NAME, field_of
 
 _GROUPED_BY_COMMAS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"
 _WITH_DECIMAL_COMMA = r"^[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)?(,\d*)?([eE][+-]?\d+)?$"
@@ -22,22 +22,23 @@ _CLEAR_COMMA, _CLEAR_POINT = (
 _UNCLEAR_COMMA, _UNCLEAR_POINT = (rf"^[+-]?[1-9]\d{{0,2}}{mark}\d{{3}}$" for mark in (",", "[.]"))
 
 
-def _kind_of(name: str) -> str:
-    return FIELDS_BY_NAME[field_of(name) or name].kind
+def _is_number(name: str, dataset: Dataset) -> bool:
+    """Return whether a column has codes or amounts, given its name in the file."""
+    return dataset.fields_by_name[dataset.field_names.field_of(name) or name].kind != "time"
 
 
-def _numbers_of(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+def _numbers_of(rows: pa.Table, dataset: Dataset) -> dict[str, pa.ChunkedArray]:
     """Return the columns of codes and amounts, by name."""
     columns = zip(rows.column_names, rows.columns, strict=True)
-    return {name: pc.utf8_trim_whitespace(text) for name, text in columns if _kind_of(name) != "time"}
+    return {name: pc.utf8_trim_whitespace(text) for name, text in columns if _is_number(name, dataset)}
 
 
-def columns_with_decimal_commas(rows: pa.Table, delimiter: str) -> tuple[str, ...]:
+def columns_with_decimal_commas(rows: pa.Table, delimiter: str, dataset: Dataset) -> tuple[str, ...]:
     """Return the names of the columns in which decimals follow a comma.
 
     The numbers of a column decide. If they do not show it, the other columns of the file decide.
     """
-    numbers = _numbers_of(rows)
+    numbers = _numbers_of(rows, dataset)
     if not any(map(_contains_comma, numbers.values())):
         return ()
     balances = {
@@ -61,13 +62,13 @@ def _count(text: pa.ChunkedArray, pattern: str) -> int:
     return pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0
 
 
-def with_plain_numbers(rows: pa.Table, comma_columns: Collection[str]) -> pa.Table:
+def with_plain_numbers(rows: pa.Table, comma_columns: Collection[str], dataset: Dataset) -> pa.Table:
     """Return rows in which numbers have a decimal point, and no separators of groups."""
     columns = []
     for name, text in zip(rows.column_names, rows.columns, strict=True):
         if name in comma_columns:
             columns.append(_with_points(pc.utf8_trim_whitespace(text)))
-        elif _kind_of(name) != "time" and _contains_comma(text):
+        elif _is_number(name, dataset) and _contains_comma(text):
             columns.append(_without_groups(pc.utf8_trim_whitespace(text)))
         else:
             columns.append(text)

@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.csv as pv
 
 from toytip.core.access import StorageOptions
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.number_values import to_text
 from toytip.core.partitions import CsvLayout, FileRows
 from toytip.core.text import plural
-from toytip.datasets.tlc.fields import field_of, match_fields
+from toytip.datasets.registry import match_dataset
 from toytip.io.access import open_file
 from toytip.sources.csv_files.numbers import columns_with_decimal_commas, with_plain_numbers
 from toytip.sources.formats import GZIP_MAGIC
@@ -96,7 +97,7 @@ def read_csv(text: Any) -> Iterator[CsvBlock]:
     first = next(blocks, b"")
     line = _first_line(_to_utf8(first, encoding))
     layout = _read_header(line, encoding)
-    names = list(match_fields(layout.columns).values()) or list(layout.columns)
+    names = list(_match_fields(layout.columns).values()) or list(layout.columns)
     yield CsvBlock(layout, pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names))
     size = len(line) if encoding == "utf-8" else len(line.decode().encode(encoding))
     yield from _read_rows(chain([first[size:]], blocks), replace(layout, offset=size))
@@ -124,14 +125,18 @@ def _first_line(lines: bytes) -> bytes:
 def _read_header(line: bytes, encoding: str) -> CsvLayout:
     """Return the layout of a file whose first line is `line`.
 
-    The delimiter is the one with which the line has the most columns of the TLC.
+    The delimiter is the one with which the line has the most fields of a data set.
     """
     header = line.decode(errors="replace").lstrip("\ufeff").rstrip("\r\n")
     layouts = [
         CsvLayout(columns=_split_header(header, delimiter), delimiter=delimiter, encoding=encoding)
         for delimiter in DELIMITERS
     ]
-    return max(layouts, key=lambda layout: (len(match_fields(layout.columns)), len(layout.columns)))
+    return max(layouts, key=lambda layout: (len(_match_fields(layout.columns)), len(layout.columns)))
+
+
+def _match_fields(columns: tuple[str, ...]) -> dict[str, str]:
+    return match_dataset(columns).field_names.match(columns)
 
 
 def _split_header(header: str, delimiter: str) -> tuple[str, ...]:
@@ -170,21 +175,23 @@ def _end_of_lines(content: bytes, encoding: str) -> int:
 
 def _read_rows(blocks: Iterable[bytes], layout: CsvLayout) -> Iterator[CsvBlock]:
     """Yield the rows of blocks of lines. The first block decides on decimal commas."""
+    dataset = match_dataset(layout.columns)
     for block in blocks:
-        rows = _parse_rows(block, layout)
+        rows = _parse_rows(block, layout, dataset)
         if layout.comma_columns is None:
-            columns = columns_with_decimal_commas(rows, layout.delimiter)
+            columns = columns_with_decimal_commas(rows, layout.delimiter, dataset)
             layout = replace(layout, comma_columns=columns)
         if len(rows):
-            yield CsvBlock(layout, with_plain_numbers(rows, layout.comma_columns or ()))
+            yield CsvBlock(layout, with_plain_numbers(rows, layout.comma_columns or (), dataset))
         layout = replace(layout, offset=layout.offset + len(block), offset_row=layout.offset_row + len(rows))
 
 
-def _parse_rows(block: bytes, layout: CsvLayout) -> pa.Table:
+def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     """Return the columns of trip records in a block of lines, as text.
 
     Raises ValueError if a line has more or fewer values than the header.
     """
+    field_of = dataset.field_names.field_of
     positions = [position for position, name in enumerate(layout.columns) if field_of(name)]
     names = [layout.columns[position] for position in positions]
     lines, broken = _to_utf8(block, layout.encoding), list[pv.InvalidRow]()
@@ -245,7 +252,7 @@ class CsvReader:
         assert rows.csv is not None, "the rows of a CSV file have a layout"
         self._file_key = rows.uri, rows.storage_options, etag
         self._stream = open_file(rows.uri, rows.storage_options)
-        self._names = list(match_fields(rows.csv.columns).values())
+        self._names = list(_match_fields(rows.csv.columns).values())
         self._blocks = read_csv_from(open_text(self._stream), rows.csv)
         self._position = rows.csv.offset_row
         self._rest: pa.Table | None = None
