@@ -23,7 +23,7 @@ def project():
 
 def score(model, **changes):
     trip = {name: value for name, value in {**SCORING_TRIP, **changes}.items() if value is not ...}
-    scored = scoring.score_trips(model, raw_trips.trips_to_table([trip]))
+    scored = scoring.score_trips(model, raw_trips.trips_to_table([trip], model.encoding.dataset))
     return scored.reason[0], scored.probability[0]
 
 

@@ -26,14 +26,14 @@ class ModuleSource:
 
     @functools.cached_property
     def code_digest(self) -> str:
-        """The digest of the text."""
-        return hashlib.sha256(self.source.encode()).hexdigest()
+        """The digest of the text and of the path, which tracebacks show."""
+        return hashlib.sha256(f"{self.file}\n{self.source}".encode()).hexdigest()
 
     @functools.cached_property
     def digest(self) -> str:
         """The digest of the text, the extended data set and the reference tables."""
         references = "".join(rows.digest for rows in self.references)
-        return hashlib.sha256(f"{self.base}\n{references}\n{self.code_digest}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.base}\n{references}\n{self.source}".encode()).hexdigest()
 
     def without_rows(self) -> Self:
         """Return the module with only the checksums of its reference tables, for manifests."""
