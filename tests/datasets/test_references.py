@@ -108,8 +108,9 @@ def test_a_manifest_has_only_the_checksum(project):
 def test_a_process_without_the_rows_has_a_clear_error(folder, monkeypatch):
     monkeypatch.setattr("toytip.datasets.project.loader._KNOWN_ROWS", {})
     module = read_references(module_of(WEATHER + "\n# other text\n")).without_rows()
+    project = load_project(module)  # enough to read features
     with pytest.raises(ConfigError, match="cannot join the reference weather: the project does not have"):
-        load_project(module)
+        features_of(project, {})
 
 
 # A change of the module or of the rows, and a part of the error and of the hint.

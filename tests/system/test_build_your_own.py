@@ -67,13 +67,13 @@ def test_the_tutorial_works(tmp_path):
     assert "module mytips.py, digest " in shown
     assert "reference holidays: 8 rows, sha256:" in shown
     store = open_store(folder / "toytip-store")
-    features = store.features("generous")
+    features = store.features("generous").compute()
     assert {"is_weekend", "same_zone", "is_holiday", "generous_tip"} <= set(features.columns)
     assert (
         features.groupby(features["pickup_at"].dt.date.astype(str))["is_holiday"].first()["2020-01-20"] == 1
     )
     assert 0 < features["is_holiday"].mean() < 0.1
-    assert store.predictions()["model_version"].unique().tolist() == ["generous"]
+    assert store.predictions().compute()["model_version"].unique().tolist() == ["generous"]
 
 
 def test_the_errors_of_the_tutorial_are_those_of_the_command(tmp_path):

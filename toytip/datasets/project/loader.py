@@ -53,5 +53,6 @@ def build_dataset(module: ModuleSource, base: Dataset) -> Dataset:
             **{rows.name: rows.digest for rows in module.references},
         },
     )
-    try_parts(parts, extended)
+    if all(rows.is_complete for rows in module.references):  # a reader of a store has no rows
+        try_parts(parts, extended)
     return extended
