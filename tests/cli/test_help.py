@@ -23,7 +23,19 @@ from toytip.datasets.words import KINDS
 
 COMMANDS = dict(commands())
 NAMES = [
-    *("run", "runs", "runs compare", "report", "score", "serve", "monitor", "backtest", "tune", "config"),
+    *(
+        "new",
+        "run",
+        "runs",
+        "runs compare",
+        "report",
+        "score",
+        "serve",
+        "monitor",
+        "backtest",
+        "tune",
+        "config",
+    ),
     *(f"stage {name}" for name in ("clean", "featurize", "preprocess", "train", "infer")),
     *("stage postprocess", "stage evaluate"),
     *("source download", "source accept", "source check", "source synth"),
