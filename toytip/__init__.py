@@ -27,11 +27,17 @@ __all__ = [
     "ToytipError",
     "__version__",
     "errors",
+    "feature",
     "judge",
+    "label",
+    "load_project",
     "make_pipeline",
     "monitor",
     "open_store",
+    "reference",
+    "rule",
     "run",
+    "segment",
 ]
 
 if TYPE_CHECKING:
@@ -39,8 +45,10 @@ if TYPE_CHECKING:
     from toytip.api.judge import Judged, judge
     from toytip.api.model import Model
     from toytip.api.monitoring import Monitoring, monitor
+    from toytip.api.project import load_project
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
+    from toytip.core.dataset.declarations import feature, label, reference, rule, segment
     from toytip.errors import ToytipError
     from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
     from toytip.estimators.pipelines import make_pipeline
@@ -54,11 +62,17 @@ else:
         "Run": "api.run",
         "Store": "api.store",
         "ToytipError": "errors",
+        "feature": "core.dataset.declarations",
         "judge": "api.judge",
+        "label": "core.dataset.declarations",
+        "load_project": "api.project",
         "make_pipeline": "estimators.pipelines",
         "monitor": "api.monitoring",
         "open_store": "api.store",
+        "reference": "core.dataset.declarations",
+        "rule": "core.dataset.declarations",
         "run": "api.run",
+        "segment": "core.dataset.declarations",
     }
 
     def __getattr__(name: str) -> Any:

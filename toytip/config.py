@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -43,6 +43,16 @@ def _setting(default: Any, description: str, *, computed_default: str = "", **co
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 
+class ProjectSettings(BaseModel):
+    """The section `[project]` of `toytip.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: str | None = Field(
+        None, description="Python file that declares features, rules, a label or a segment."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of a run."""
 
@@ -66,6 +76,10 @@ class Settings(BaseSettings):
     )
     source_endpoint_url: str | None = _setting(
         None, "URL of the S3 server of the source.", computed_default="the server of --endpoint-url"
+    )
+    project: ProjectSettings = Field(
+        default_factory=ProjectSettings,
+        description="Your own features, rules, label and segment: `module` is the Python file that declares them.",
     )
     months: str | None = _setting(
         None,

@@ -23,7 +23,7 @@ from toytip.datasets.words import KINDS
 
 COMMANDS = dict(commands())
 NAMES = [
-    *("run", "runs", "runs compare", "report", "score", "judge", "serve"),
+    *("new", "run", "runs", "runs compare", "report", "score", "judge", "serve"),
     *("monitor", "backtest", "tune", "config"),
     *(f"stage {name}" for name in ("clean", "featurize", "preprocess", "train", "infer")),
     *("stage postprocess", "stage evaluate"),

@@ -45,7 +45,7 @@ def build_graph(partitions, tmp_path):
         records = [
             dict.fromkeys(
                 ("features", "rejects"),
-                plan_file_of_partition("clean", partition, {partition.uri: "sha256:0"}),
+                plan_file_of_partition("clean", TLC, partition, {partition.uri: "sha256:0"}),
             )
             for partition in partitions
         ]

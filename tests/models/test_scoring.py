@@ -73,7 +73,7 @@ def test_fields_that_the_model_does_not_need_can_be_missing(scoring_model):
     assert trip_columns.required_fields(small) == ("pickup_at",)
     trips = raw_trips.trips_to_table([{"tpep_pickup_datetime": "2023-01-10T08:00:00"}], TLC)
     columns = conform.conform_columns(trips, "trips", TLC)
-    assert scoring._complete_trips(small, columns)["fare_amount"].tolist() == [1.0]
+    assert scoring._complete_trips(small, columns)[0]["fare_amount"].tolist() == [1.0]
     assert set(trip_columns.required_fields(scoring_model)) == set(TLC.required_columns) - {"tip_amount"}
     with pytest.raises(SchemaError, match=r"tpep_dropoff_datetime, VendorID, .* are missing, and the model"):
         scoring.score_trips(scoring_model, trips)

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from tests.support.projects import MYTIPS
 from toytip.cluster import ClusterShape
 from toytip.config import Settings
 from toytip.core.months import parse_months
@@ -154,3 +155,18 @@ def test_training_needs_memory_for_its_rows_in_addition(source):
 )
 def test_more_threads_than_cores_are_described(threads, cores, line):
     assert describe_shared_cores(threads, cores) == line
+
+
+def test_a_plan_uses_the_module_of_the_project(source, tmp_path):
+    module = tmp_path / "mytips.py"
+    module.write_text(MYTIPS)
+    project = {"module": str(module)}
+    plan = RunPlan.of(settings(project=project), source)
+    assert plan.features == (*plan.dataset.feature_set("payment"), *plan.dataset.target_rates)
+    assert "is_weekend" in plan.features
+    assert plan.dataset.module.base == "tlc"
+    with pytest.raises(ConfigError, match=r"cannot train on segment 'card': .*mytips.py does not") as caught:
+        RunPlan.of(settings(project=project, segment="card"), source)
+    assert caught.value.hint.endswith("the metrics of all and cash.")
+    with pytest.raises(ConfigError, match=r"cannot read the module .*other.py of the project: No such file"):
+        RunPlan.of(settings(project={"module": f"{tmp_path}/other.py"}), source)

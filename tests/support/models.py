@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from toytip.config import Settings
 from toytip.core.columns import LABEL_COLUMN
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
 from toytip.core.parameters import BoosterParams
@@ -45,23 +46,27 @@ def raw_month(taxi: str, month: Month = MONTHS[-1], rows: int = 1_500) -> pa.Tab
 
 @functools.cache
 def train_model(
-    taxi: str = "green", segment: str = "all", version: str = "v1", feature_set: str = "payment"
+    taxi: str = "green",
+    segment: str = "all",
+    version: str = "v1",
+    feature_set: str = "payment",
+    dataset: Dataset = TLC,
 ) -> TrainedModel:
     """Train a model of one synthetic month."""
-    month, names = MONTHS[0], TLC.feature_set(feature_set)
+    month, names = MONTHS[0], dataset.feature_set(feature_set)
     partition = SourcePartition(taxi=taxi, month=month, uri="synthetic", start=0, stop=1_500, number=0)
     raw = raw_month(taxi, month).slice(0, 1_500)
-    features = featurize.featurize(clean.clean(conform.conform(raw, partition, TLC), TLC)[0], TLC)
+    features = featurize.featurize(clean.clean(conform.conform(raw, partition, dataset), dataset)[0], dataset)
     split = plan_split(MONTHS)
     encoding = preprocess.fit_encoding(
-        preprocess.count_values(features, names, split, segment, TLC),
+        preprocess.count_values(features, names, split, segment, dataset),
         split,
         segment,
-        TLC,
-        TLC.target_rate_set(feature_set),
+        dataset,
+        dataset.target_rate_set(feature_set),
     )
-    rows = features[in_split(features, split, segment, "train", TLC)]
-    part = preprocess.encode(rows, encoding).assign(**{LABEL_COLUMN: rows["high_tip"]})
+    rows = features[in_split(features, split, segment, "train", dataset)]
+    part = preprocess.encode(rows, encoding).assign(**{LABEL_COLUMN: rows[dataset.label.name]})
     params = BoosterParams(rounds=ROUNDS, max_depth=3, learning_rate=0.4)
     spec = TrainingSpec(params=params, bin_counts=encoding.bin_counts)
     booster, _ = train_in_process([part], None, spec)
@@ -83,7 +88,9 @@ def register(store: Path, model: TrainedModel, *, promote: bool = True, **tags: 
 
 def make_card(model: TrainedModel) -> ModelCard:
     """Return the card of a model that was not evaluated."""
-    features = {name: TLC.feature_availability[name] for name in model.encoding.feature_names}
+    features = {
+        name: model.encoding.dataset.feature_availability[name] for name in model.encoding.feature_names
+    }
     node: dict[str, Any] = {
         "version": model.version,
         "created_at": "",

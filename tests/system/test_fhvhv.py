@@ -88,7 +88,9 @@ def test_a_segment_of_another_data_set_is_refused(done):
     run = run_toytip(
         *("run", "--source", folder / "in", "--store", folder / "st", "--segment", "card"), *FAST_RUN
     )
-    require_error(run, "trips of fhvhv taxis do not have this segment", "Choose all.", code=2)
+    require_error(
+        run, "cannot train on segment 'card': fhvhv does not declare it", "Set --segment all.", code=2
+    )
 
 
 @pytest.mark.cluster

@@ -13,7 +13,7 @@ from toytip.core.jsonable import to_json
 from toytip.datasets.registry import dataset_of
 from toytip.datasets.words import KINDS, SEGMENTS
 from toytip.evaluation.report import EvaluationSummary
-from toytip.store.lineage import find_taxi
+from toytip.store.lineage import find_rows
 from toytip.store.manifest import Manifest
 from toytip.store.refs import VersionSummary
 from toytip.store.runs import RunList, RunSummary
@@ -22,7 +22,8 @@ from toytip.store.store import Store
 
 def dataset_of_version(store: Store, manifest: Manifest) -> Dataset:
     """Return the data set of the rows of a version."""
-    return dataset_of(find_taxi(store, manifest) or KINDS[0])
+    rows = find_rows(store, manifest)
+    return dataset_of(KINDS[0]) if rows is None else dataset_of(str(rows.config["taxi"]), rows.module)
 
 
 def versions_frame(summaries: Sequence[VersionSummary]) -> pd.DataFrame:

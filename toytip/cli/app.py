@@ -16,6 +16,7 @@ class RootGroup(LazyGroup):
     """The commands of `toytip`."""
 
     lazy_commands = {  # noqa: RUF012 - read only
+        "new": LazyCommand("toytip.cli.new", "Create a project with your own features, rules and label."),
         "run": LazyCommand("toytip.cli.run", "Run the complete pipeline."),
         "runs": LazyCommand("toytip.cli.runs", "List the runs of a store, newest first."),
         "report": LazyCommand("toytip.cli.report", "Write the HTML report of a version."),

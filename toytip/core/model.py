@@ -11,6 +11,7 @@ from toytip.core.arrays import Float32Array
 from toytip.core.columns import Columns
 from toytip.core.dataset.dataset import Dataset, load_dataset
 from toytip.core.dataset.declarations import group_index
+from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.splits import Split
 
 
@@ -98,10 +99,10 @@ class Encoding:
         return max(self.bin_counts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the encoding as JSON values. They contain only the name of the data set."""
+        """Return the encoding as JSON values, with the name or the module of the data set."""
         record = {field.name: getattr(self, field.name) for field in fields(self)}
         parts = {"features": list(map(asdict, self.features)), "split": asdict(self.split)}
-        return record | parts | {"dataset": self.dataset.name}
+        return record | parts | {"dataset": self.dataset.to_json()}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
@@ -112,7 +113,8 @@ class Encoding:
         )
         rates = tuple(record.get("baseline_rates", ()))
         split = Split.from_json(record["split"])
-        dataset = load_dataset(record["dataset"])
+        named = record["dataset"]
+        dataset = load_dataset(named if isinstance(named, str) else ModuleSource.from_json(named))
         parts = {"dataset": dataset, "features": features, "split": split, "baseline_rates": rates}
         return cls(**{**record, **parts})
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.dataset import Dataset, load_dataset
+from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.synthetic import SyntheticFiles
 from toytip.core.text import join_words
 from toytip.datasets.fhvhv.dataset import FHVHV
@@ -27,12 +28,16 @@ def get_dataset(name: str) -> Dataset:
     )
 
 
-def dataset_of(kind: str) -> Dataset:
-    """Return the data set that has a kind of source files. Raises ConfigError for an unknown kind.
+def dataset_of(kind: str, module: ModuleSource | None = None) -> Dataset:
+    """Return the data set that has a kind of source files, extended by a module of a project.
+
+    Raises ConfigError for an unknown kind, or if the module cannot be used.
 
     >>> dataset_of("green").name
     'tlc'
     """
+    if module is not None:
+        return load_dataset(module)
     for dataset in DATASETS:
         if kind in dataset.kinds:
             return dataset

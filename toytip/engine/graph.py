@@ -109,7 +109,8 @@ class TrainingScores:
 
 def read_raw_trips(partitions: Sequence[SourcePartition], dataset: Dataset) -> dd.DataFrame:
     """Return partitions of monthly source files as lazy `raw_trips`."""
-    return _frame_of_items(_read_source_trips, partitions, dataset.table(RAW_TRIPS), dataset=dataset)
+    # A module does not change how source files are read.
+    return _frame_of_items(_read_source_trips, partitions, dataset.table(RAW_TRIPS), dataset=dataset.base)
 
 
 def read_version(
@@ -161,7 +162,13 @@ def clean_trips(trips: dd.DataFrame, dataset: Dataset) -> tuple[dd.DataFrame, dd
 
 def build_features(trips: dd.DataFrame, dataset: Dataset) -> dd.DataFrame:
     """Compute the `features` of valid trips."""
-    return _map_stage(trips, featurize.featurize, dataset.table(FEATURES).empty(), dataset)
+    return _map_stage(trips, featurize.featurize, dataset.table(FEATURES).empty(), _shared(dataset))
+
+
+def _shared(dataset: Dataset) -> Any:
+    """Return a data set as an argument of many tasks. The graph has reference tables only once."""
+    has_rows = dataset.module is not None and dataset.module.references
+    return dask.delayed(dataset, pure=True) if has_rows else dataset
 
 
 def build_feature_histograms(features: dd.DataFrame, dataset: Dataset) -> dd.DataFrame:

@@ -116,9 +116,9 @@ def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> S
 
     No step needs a frame, which would take most of the time of a single trip.
     """
-    trips, dataset = _complete_trips(model, columns), model.encoding.dataset
+    (trips, placeholders), dataset = _complete_trips(model, columns), model.encoding.dataset
     reasons = unscored_reasons(dataset)
-    reason_index = clean.rule_indices(trips, dataset)
+    reason_index = clean.rule_indices(trips, dataset, placeholders)
     outside = (reason_index < 0) & ~dataset.in_segment(trips, model.encoding.segment)
     reason_index[outside] = reasons.index(OUTSIDE_SEGMENT)
     accepted = reason_index < 0
@@ -154,10 +154,13 @@ def describe_reason(reason: str, model: TrainedModel) -> str:
     return f"rule {reason} rejects it"
 
 
-def _complete_trips(model: TrainedModel, columns: Columns) -> dict[str, npt.NDArray[Any]]:
+def _complete_trips(
+    model: TrainedModel, columns: Columns
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, BoolArray]]:
     """Return all columns of `trips`, with placeholders for values that the model does not use.
 
-    The month of a trip is its pickup month, as there is no file.
+    Also returns which trips have no value of a column, by column. The month of a trip is its pickup
+    month, as there is no file.
     """
     rows, dataset = len(columns["pickup_at"]), model.encoding.dataset
     trips = {
@@ -166,17 +169,18 @@ def _complete_trips(model: TrainedModel, columns: Columns) -> dict[str, npt.NDAr
     }
     if "unreadable" in columns:
         trips["unreadable"] = columns["unreadable"]
-    required = required_fields(model)
-    placeholders = dataset.placeholders(trips)
-    for name, value in placeholders.items():
+    required, filled = required_fields(model), dataset.placeholders(trips)
+    absent = {name: np.ones(rows, bool) for name in trips if name not in columns}
+    for name, value in filled.items():
         if name not in required:
-            trips[name] = np.where(pd.isna(trips[name]), value, trips[name]).astype(trips[name].dtype)
+            absent[name] = pd.isna(trips[name])
+            trips[name] = np.where(absent[name], value, trips[name]).astype(trips[name].dtype)
     years, months = np.divmod(month_index(trips["pickup_at"]), 12)
     first_id = dataset.first_trip_id(model.taxi, 2000, 1)
     ids_per_month = dataset.first_trip_id(model.taxi, 2000, 2) - first_id
     month_number = years * 100 + months + 1 - 200_001
     trips["trip_id"] = first_id + month_number * ids_per_month + np.arange(rows)
-    return trips
+    return trips, absent
 
 
 def _explain(

@@ -45,7 +45,7 @@ def check_data(
         training = [month for month in months if split.covers(month, "train")]
         features = tables[FEATURES.name]
         accepted = accepted_months(context.store, str(features.config["taxi"]), source_checksums(features))
-        dataset = dataset_of(str(features.config["taxi"]))
+        dataset = dataset_of(str(features.config["taxi"]), features.module)
         check = check_months(
             {**(reference or {}), **months}, list(reference) if reference else training, accepted, dataset
         )

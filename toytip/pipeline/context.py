@@ -16,6 +16,7 @@ from toytip import cluster
 from toytip._version import __version__
 from toytip.cluster import ClusterPlan, preflight
 from toytip.config import Settings
+from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.tables import timed_stages
@@ -82,6 +83,7 @@ class RunContext:
         *,
         code: str = "",
         fingerprint: str = "",
+        module: ModuleSource | None = None,
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
         """Complete a table or artifact of the version, and return its manifest.
@@ -100,6 +102,7 @@ class RunContext:
             schema_digest=digest([str(column) for column in table.arrow_schema]),
             code=code,
             fingerprint=fingerprint,
+            module=module,
             metrics=metrics or {},
             environment=collect_environment(),
             duration=self._stage_timing(table),

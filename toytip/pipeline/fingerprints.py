@@ -14,6 +14,7 @@ from importlib import resources
 from itertools import chain
 from typing import Any
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.schema import Table
 from toytip.core.tables import FUSED_STAGES, stage_modules
@@ -28,6 +29,8 @@ _ROW_MODULES = (
     "core.dataset.declarations",
     "core.dataset.field_names",
     "core.dataset.layout",
+    "core.dataset.module_source",
+    "core.dataset.reference",
     "core.dataset.trip_ids",
     "core.months",
     "core.number_values",
@@ -57,9 +60,17 @@ STAGE_MODULES = {
 FINGERPRINT_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu")
 
 
+def code_digest(stage: str, dataset: Dataset) -> str:
+    """Return the digest of the code that determines the output of a stage.
+
+    The code consists of modules of toytip, and of parts of the module of a project.
+    """
+    own = dataset.code_of(stage)
+    return digest([_package_digest(stage), own]) if own else _package_digest(stage)
+
+
 @functools.cache
-def code_digest(stage: str) -> str:
-    """Return the digest of the modules that determine the output of a stage."""
+def _package_digest(stage: str) -> str:
     root = resources.files("toytip")
     sources = [root.joinpath(f"{name.replace('.', '/')}.py").read_bytes() for name in STAGE_MODULES[stage]]
     # The digests are sorted and have no names, so that moving a module changes no fingerprint.
@@ -80,13 +91,15 @@ def _package_version(package: str) -> str:
         return ""
 
 
-def fingerprint(stage: str, input_content: Any, config: Any = None) -> str:
+def fingerprint(stage: str, dataset: Dataset, input_content: Any, config: Any = None) -> str:
     """Return the fingerprint of an output: the digest of the stage's input, code and config."""
-    code = {"code": code_digest(stage), "packages": package_versions()}
+    code = {"code": code_digest(stage, dataset), "packages": package_versions()}
     return digest({"stage": stage, **code, "input": input_content, "config": config})
 
 
-def plan_file_of_partition(stage: str, partition: SourcePartition, checksums: Mapping[str, str]) -> DataFile:
+def plan_file_of_partition(
+    stage: str, dataset: Dataset, partition: SourcePartition, checksums: Mapping[str, str]
+) -> DataFile:
     """Describe the data file that a stage will write for a partition of the source.
 
     `checksums` has the checksum of each source file, by URI.
@@ -102,11 +115,11 @@ def plan_file_of_partition(stage: str, partition: SourcePartition, checksums: Ma
         month=partition.month,
         number=partition.number,
         input_fingerprint=input_content,
-        fingerprint=fingerprint(stage, input_content, config),
+        fingerprint=fingerprint(stage, dataset, input_content, config),
     )
 
 
-def plan_file_of_input(stage: str, file: DataFile, config: Any) -> DataFile:
+def plan_file_of_input(stage: str, dataset: Dataset, file: DataFile, config: Any) -> DataFile:
     """Describe the data file that a stage will write for a data file of another table."""
     return DataFile(
         path=file.path,
@@ -116,11 +129,11 @@ def plan_file_of_input(stage: str, file: DataFile, config: Any) -> DataFile:
         month=file.month,
         number=file.number,
         input_fingerprint=file.checksum,
-        fingerprint=fingerprint(stage, [file.checksum, file.month, file.number], config),
+        fingerprint=fingerprint(stage, dataset, [file.checksum, file.month, file.number], config),
     )
 
 
-def plan_next_file(stage: str, planned: DataFile, config: Any) -> DataFile:
+def plan_next_file(stage: str, dataset: Dataset, planned: DataFile, config: Any) -> DataFile:
     """Describe the data file that a stage will write for a file that another stage writes.
 
     The fingerprint of the other file replaces its checksum. A task that runs both stages, and two
@@ -133,7 +146,7 @@ def plan_next_file(stage: str, planned: DataFile, config: Any) -> DataFile:
         bytes=0,
         checksum="",
         rejects={},
-        fingerprint=fingerprint(stage, input_content, config),
+        fingerprint=fingerprint(stage, dataset, input_content, config),
     )
 
 

@@ -13,7 +13,6 @@ from toytip.core.model import Encoding
 from toytip.core.partitions import DataFile
 from toytip.core.splits import Split
 from toytip.core.tables import ENCODINGS, FEATURES
-from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
 from toytip.evaluation import metrics
 from toytip.monitoring.required_trips import require_two_labels
@@ -21,6 +20,7 @@ from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
 from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
 from toytip.pipeline.plan import split_months
+from toytip.pipeline.startup.project import dataset_of_features
 from toytip.stages.preprocess import ValueCounts, fit_encoding
 from toytip.store.artifacts import encoding_to_bytes, load_encoding
 from toytip.store.changes import Recipe, contents_by_month
@@ -42,19 +42,18 @@ def fit_feature_encoding(
     With `reuse`, an existing encoding with the same fingerprint is returned instead, with the
     test months of `split`.
     """
-    settings = context.settings
+    settings, dataset = context.settings, dataset_of_features(context.settings, features)
     if split.is_by_day:
         shares = "60 % training, 20 % validation" if split.validation else "80 % training"
         context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
     files = [file for file in features.files if split.covers(file.key.month, "train")]
     config = _config_of(settings)
     inputs = [*(file.checksum for file in files), split.fitted_ranges()]
-    input_fingerprint = fingerprint("preprocess", inputs, config)
-    existing = _find_encoding(context, files, split, input_fingerprint) if reuse else None
+    input_fingerprint = fingerprint("preprocess", dataset, inputs, config)
+    existing = _find_encoding(context, dataset, files, split, input_fingerprint) if reuse else None
     if existing is not None:
         _warn_of_leakage(context, existing)
         return {ENCODINGS.name: existing}, replace(load_encoding(context.store, existing), split=split)
-    dataset = dataset_of(str(features.config["taxi"]))
     names = dataset.feature_set(settings.feature_set)
     frame = graph.read_version(context.store, dataset.feature_table(*names), features.version, files)
     counts = count_training_values(context, frame, files, names, split, dataset)
@@ -66,7 +65,7 @@ def fit_feature_encoding(
         [context.store.write_file(ENCODINGS.name, context.version, name, content)],
         {**config, "split": asdict(split)},
         [features.ref],
-        code=code_digest("preprocess"),
+        code=code_digest("preprocess", dataset),
         fingerprint=input_fingerprint,
         metrics={"auc_alone": _single_feature_aucs(counts)},
     )
@@ -75,7 +74,7 @@ def fit_feature_encoding(
 
 
 def _find_encoding(
-    context: RunContext, files: Sequence[DataFile], split: Split, input_fingerprint: str
+    context: RunContext, dataset: Dataset, files: Sequence[DataFile], split: Split, input_fingerprint: str
 ) -> Manifest | None:
     """Return the newest encoding with a fingerprint. `files` are the features to learn from."""
     inputs = contents_by_month(files)
@@ -90,7 +89,7 @@ def _find_encoding(
             settings=_recipe_settings(config, earlier),
         )
 
-    recipe = new_recipe(ENCODINGS, inputs, settings=settings)
+    recipe = new_recipe(ENCODINGS, dataset, inputs, settings=settings)
     return find_reusable(context, "preprocess", ENCODINGS, input_fingerprint, recipe, recipe_of)
 
 

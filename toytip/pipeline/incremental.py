@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
@@ -202,9 +203,10 @@ def _describe_reuse(
     return reason if len(missing) == total else f"{reuse}. The rest {reason}"
 
 
-def new_recipe(table: Table, inputs: Mapping[Month, MonthInputs], **fields: Any) -> Recipe:
+def new_recipe(table: Table, dataset: Dataset, inputs: Mapping[Month, MonthInputs], **fields: Any) -> Recipe:
     """Return the recipe of a table for the installed code and packages."""
-    return Recipe(code=code_digest(chain_of(table)), packages=package_versions(), inputs=inputs, **fields)
+    code = code_digest(chain_of(table), dataset)
+    return Recipe(code=code, packages=package_versions(), inputs=inputs, **fields)
 
 
 def stored_recipe(manifest: Manifest, inputs: Mapping[Month, MonthInputs], **fields: Any) -> Recipe:

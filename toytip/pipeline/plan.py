@@ -13,9 +13,9 @@ from toytip.core.months import Month
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import Split, TimeRange, overlaps, plan_split
-from toytip.core.text import join_words, plural
-from toytip.datasets.registry import dataset_of
+from toytip.core.text import plural
 from toytip.errors import ConfigError, PlanError
+from toytip.pipeline.startup.project import open_dataset
 from toytip.progress.tracker import Progress
 from toytip.sources.inspection import unusual_row_counts
 from toytip.sources.source import Source
@@ -54,12 +54,8 @@ class RunPlan:
 
         Raises ConfigError if the settings do not fit the months or the data set of the source.
         """
-        dataset = dataset_of(source.taxi)
-        if settings.segment not in dataset.segments:
-            raise ConfigError(
-                f"cannot use segment {settings.segment}: trips of {source.taxi} taxis do not have this segment",
-                hint=f"Choose {join_words(dataset.segments, 'or')}.",
-            )
+        dataset = open_dataset(settings, source.taxi)
+        require_segment(settings.segment, dataset)
         rate_names = dataset.target_rate_set(settings.feature_set)
         features = (*dataset.feature_set(settings.feature_set), *rate_names)
         params = booster_params(settings)
@@ -93,6 +89,16 @@ class RunPlan:
 
     def _partitions_in(self, time_range: TimeRange) -> tuple[SourcePartition, ...]:
         return tuple(partition for partition in self.partitions if overlaps(partition.month, time_range))
+
+
+def require_segment(name: str, dataset: Dataset) -> None:
+    """Raise ConfigError if a data set does not have a segment, which a project can replace."""
+    if name not in dataset.segments:
+        others = f" Every run also computes the metrics of {' and '.join(dataset.segments)}."
+        raise ConfigError(
+            f"cannot train on segment {name!r}: {dataset.name} does not declare it",
+            hint=f"Set --segment {dataset.segments[0]}.{others if len(dataset.segments) > 1 else ''}",
+        )
 
 
 def split_months(settings: Settings, months: tuple[Month, ...]) -> Split:

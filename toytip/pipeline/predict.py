@@ -44,7 +44,10 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
         recipe_of=_recipe_of,
         shape=_scoring_shape(model),
     )
-    parents, code = [features.ref, model_reference(model)], code_digest(chain_of(SCORES))
+    parents, code = (
+        [features.ref, model_reference(model)],
+        code_digest(chain_of(SCORES), model.encoding.dataset),
+    )
     config = {"split": asdict(model.encoding.split)}
     return {table.name: context.add_table(table, built.files[table.name], config, parents, code=code)}
 
@@ -65,7 +68,7 @@ def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) ->
         scores,
         (table,),
         build_frames,
-        plan_file=lambda file: plan_next_file("postprocess", file, model.threshold),
+        plan_file=lambda file: plan_next_file("postprocess", dataset, file, model.threshold),
         recipe=_recipe(PREDICTIONS, features, model),
         recipe_of=_recipe_of,
         build_summary=summary_builder(context, features, model, [file.path for file in scores.files]),
@@ -99,7 +102,7 @@ def predict_trips(
         features,
         (table,),
         build_frames,
-        plan_file=lambda file: plan_next_file("postprocess", plan_scores(file), model.threshold),
+        plan_file=lambda file: plan_next_file("postprocess", dataset, plan_scores(file), model.threshold),
         recipe=_recipe(PREDICTIONS, features, model),
         recipe_of=_recipe_of,
         build_summary=summary_builder(context, features, model, paths, champion),
@@ -117,7 +120,7 @@ def _publish_predictions(
         evaluation = evaluate_tallies(built.tallies, model)
         progress.advance()
     config = {"threshold": model.threshold, "split": asdict(model.encoding.split)}
-    code = code_digest(chain_of(PREDICTIONS))
+    code = code_digest(chain_of(PREDICTIONS), model.encoding.dataset)
     # Publish the metric histograms first, so that a version with predictions is complete.
     histograms = context.add_table(
         METRIC_HISTOGRAMS, [_write_tallies(context, built.tallies)], config, parents, code=code
@@ -154,16 +157,16 @@ def _score_planner(model: TrainedModel) -> Callable[[DataFile], DataFile]:
     months do not change the scores of the file.
     """
     encoding = model.encoding.to_json()
-    split = model.encoding.split
+    split, dataset = model.encoding.split, model.encoding.dataset
     del encoding["split"]
     fixed = [model.version, hashlib.sha256(model.booster).hexdigest(), encoding]
-    return lambda file: plan_file_of_input("infer", file, [*fixed, split.within(file.key.month)])
+    return lambda file: plan_file_of_input("infer", dataset, file, [*fixed, split.within(file.key.month)])
 
 
 def _recipe(table: Table, features: Manifest, model: TrainedModel) -> Recipe:
     planned = [replace(file, input_fingerprint=file.checksum) for file in features.files]
     inputs = inputs_with_split(planned, model.encoding.split)
-    return new_recipe(table, inputs, settings={"model": model.version})
+    return new_recipe(table, model.encoding.dataset, inputs, settings={"model": model.version})
 
 
 def _recipe_of(scored: Manifest) -> Recipe:

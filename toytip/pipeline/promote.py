@@ -74,10 +74,14 @@ def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
 
 def incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
     """Return why a champion cannot be compared with a model, or "" if it can."""
-    if removed := sorted(
-        set(champion.encoding.feature_names) - set(champion.encoding.dataset.feature_availability)
-    ):
+    theirs, ours = champion.encoding.dataset, model.encoding.dataset
+    if removed := sorted(set(champion.encoding.feature_names) - set(ours.feature_availability)):
         return f"the champion has features that toytip no longer computes: {', '.join(removed)}"
+    if theirs.label.name != ours.label.name:
+        return f"the champion predicts {theirs.label.name}, and the model predicts {ours.label.name}"
+    names = (*champion.encoding.feature_names, ours.label.name)
+    if changed := [name for name in names if theirs.part_code.get(name) != ours.part_code.get(name)]:
+        return f"the module of the project now computes {', '.join(changed)} in another way than the champion"
     test = model.encoding.split.test
     for name, span in champion.encoding.split.time_ranges().items():
         if name != "test" and span.start < test.stop and test.start < span.stop:

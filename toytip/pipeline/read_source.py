@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import MISSING_VALUE, OUT_OF_MONTH
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, SourcePartition
@@ -16,7 +17,6 @@ from toytip.core.redact import mask_credentials
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURE_HISTOGRAMS, FEATURES, REJECTS, TRIPS
 from toytip.core.text import plural
-from toytip.datasets.registry import dataset_of
 from toytip.engine import graph, source_tasks
 from toytip.monitoring.required_trips import CleanedRows, require_accepted_rows
 from toytip.pipeline.context import PublishedTables, RunContext
@@ -31,6 +31,7 @@ from toytip.pipeline.incremental import (
     stored_recipe,
 )
 from toytip.pipeline.plan import RunPlan
+from toytip.pipeline.startup.project import manifest_module, open_dataset
 from toytip.sources.discovery import require_months_of_files
 from toytip.sources.reader import count_nulls
 from toytip.sources.source import Source
@@ -77,13 +78,16 @@ def _build_from_source(
 ) -> PublishedTables:
     source, partitions = plan.source, plan.partitions
     checksums = _file_checksums(context, source)
-    planned = [_plan_files(tables, partition, checksums) for partition in partitions]
+    planned = [_plan_files(plan.dataset, tables, partition, checksums) for partition in partitions]
     job = BuildJob(
         stage=stage,
         tables=tables,
         planned=planned,
         recipe=_recipe(
-            tables[0], inputs_by_month(files[tables[0].name] for files in planned), plan.partition_rows
+            tables[0],
+            plan.dataset,
+            inputs_by_month(files[tables[0].name] for files in planned),
+            plan.partition_rows,
         ),
         recipe_of=_recipe_of,
         build_frames=lambda numbers: build_frames([partitions[number] for number in numbers]),
@@ -94,12 +98,17 @@ def _build_from_source(
     files = build_data_files(context, job).files
     check_row_balance(source.rows, files)
     require_months_of_files(source, _rows_out_of_month(files))
-    _report_rejected_months(context, source.taxi, tables[0], files)
+    _report_rejected_months(context, plan, tables[0], files)
     parents = _source_references(source, checksums)
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
     return {
         table.name: context.add_table(
-            table, files[table.name], config, parents, code=code_digest(chain_of(table))
+            table,
+            files[table.name],
+            config,
+            parents,
+            code=code_digest(chain_of(table), plan.dataset),
+            module=manifest_module(plan.dataset),
         )
         for table in tables
     }
@@ -112,7 +121,7 @@ def _rows_out_of_month(files: FilesByTable) -> Counter[Month]:
     return outside
 
 
-def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, files: FilesByTable) -> None:
+def _report_rejected_months(context: RunContext, plan: RunPlan, accepted: Table, files: FilesByTable) -> None:
     """Warn about the months of which the cleaning rules rejected all trips.
 
     Raises StoreError if no month has trips in the table of accepted trips.
@@ -125,40 +134,42 @@ def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, fil
 
     def find_missing(months: Sequence[Month]) -> str | None:
         return _missing_column(
-            context, taxi, [file for file in files[REJECTS.name] if file.key.month in months]
+            context, plan, [file for file in files[REJECTS.name] if file.key.month in months]
         )
 
     months = {
         month: CleanedRows(accepted=accepted_rows[month], rejects=counts) for month, counts in rejects.items()
     }
-    leaking = dataset_of(taxi).leaking_columns
+    leaking = plan.dataset.leaking_columns
     if warning := require_accepted_rows(accepted.name, months, leaking, find_missing):
         context.progress.warn(warning)
 
 
-def _missing_column(context: RunContext, taxi: str, rejects: Sequence[DataFile]) -> str | None:
+def _missing_column(context: RunContext, plan: RunPlan, rejects: Sequence[DataFile]) -> str | None:
     """Return the column that is null in most rejected trips, or None without missing values."""
-    nulls, dataset = Counter[str](), dataset_of(taxi)
+    nulls, dataset = Counter[str](), plan.dataset
     for file in rejects:
         if MISSING_VALUE in file.rejects:
             content = context.store.read_file(REJECTS.name, context.version, file, staged=True)
             metadata = pq.read_metadata(io.BytesIO(content))
             nulls.update({name: count_nulls(metadata, name) for name in dataset.required_columns})
-    return dataset.layout.source_column(nulls.most_common(1)[0][0], taxi) if nulls else None
+    return dataset.layout.source_column(nulls.most_common(1)[0][0], plan.source.taxi) if nulls else None
 
 
 def _plan_files(
-    tables: Sequence[Table], partition: SourcePartition, checksums: Mapping[str, str]
+    dataset: Dataset, tables: Sequence[Table], partition: SourcePartition, checksums: Mapping[str, str]
 ) -> dict[str, DataFile]:
     """Describe the data files of a partition: those of cleaning, and those of the features."""
-    cleaned = plan_file_of_partition("clean", partition, checksums)
-    featurized = plan_next_file("featurize", cleaned, None)
+    cleaned = plan_file_of_partition("clean", dataset, partition, checksums)
+    featurized = plan_next_file("featurize", dataset, cleaned, None)
     return {table.name: cleaned if table.made_by == "clean" else featurized for table in tables}
 
 
-def _recipe(table: Table, inputs: Mapping[Month, MonthInputs], partition_rows: int) -> Recipe:
+def _recipe(
+    table: Table, dataset: Dataset, inputs: Mapping[Month, MonthInputs], partition_rows: int
+) -> Recipe:
     return new_recipe(
-        table, inputs, input_name="source files", detail_name="partition_rows", detail=partition_rows
+        table, dataset, inputs, input_name="source files", detail_name="partition_rows", detail=partition_rows
     )
 
 
@@ -214,7 +225,7 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
 
 def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
     """Featurize `trips`, and publish `features` and feature histograms."""
-    dataset = dataset_of(str(trips.config["taxi"]))
+    dataset = open_dataset(context.settings, str(trips.config["taxi"]))
     tables = (dataset.table(FEATURES), FEATURE_HISTOGRAMS)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
@@ -222,20 +233,22 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
         features = graph.build_features(frame, dataset)
         return {tables[0]: features, tables[1]: graph.build_feature_histograms(features, dataset)}
 
-    recipe = _recipe(FEATURES, inputs_by_month(trips.files), trips.config["partition_rows"])
+    recipe = _recipe(FEATURES, dataset, inputs_by_month(trips.files), trips.config["partition_rows"])
     built = build_from_table(
         context,
         "featurize",
         trips,
         tables,
         build_frames,
-        plan_file=lambda file: plan_next_file("featurize", file, None),
+        plan_file=lambda file: plan_next_file("featurize", dataset, file, None),
         recipe=recipe,
         recipe_of=_recipe_of,
     )
-    parents, code = [trips.ref], code_digest(chain_of(FEATURES))
+    parents, code = [trips.ref], code_digest(chain_of(FEATURES), dataset)
     # Publish the histograms first, so that a version with features is complete.
     return {
-        table.name: context.add_table(table, built.files[table.name], trips.config, parents, code=code)
+        table.name: context.add_table(
+            table, built.files[table.name], trips.config, parents, code=code, module=manifest_module(dataset)
+        )
         for table in reversed(tables)
     }

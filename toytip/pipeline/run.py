@@ -110,6 +110,8 @@ def _run_on_cluster(context: RunContext, plan: RunPlan | None, scoring: ScoringM
         page = Path(folder) / "dask.html"
         with cluster.dask_report(page):
             plan = complete_plan(context, plan)
+            if scoring is not None:  # the features must be those of the model
+                plan = replace(plan, dataset=scoring.model.encoding.dataset)
             gate = context.settings.gate != "off"
             announce_stages(plan, context.progress, train=scoring is None, gate=gate)
             outputs = score_months(context, plan, scoring) if scoring else train_and_score(context, plan)
@@ -145,7 +147,12 @@ def _describe_publication(
         status,
         reasons=reasons,
         fingerprint=run_fingerprint(
-            settings, plan.source, checksums, scoring.model.version if scoring else None, accepted
+            settings,
+            plan.source,
+            plan.dataset,
+            checksums,
+            scoring.model.version if scoring else None,
+            accepted,
         ),
         run=describe_facts(
             settings, plan.source, outputs.data_check, outputs.model, outputs.evaluation.report, promotion

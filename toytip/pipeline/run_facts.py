@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from toytip.cluster.package_versions import local_versions
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # All other settings determine the content of a run. The source files are compared by their content.
 OPERATIONAL_SETTINGS = frozenset(
     {
-        *("source", "source_endpoint_url", "months", "data_dir", "base_url", "params"),
+        *("project", "source", "source_endpoint_url", "months", "data_dir", "base_url", "params"),
         *("synth_rows_per_month", "synth_seed"),
         *("store", "endpoint_url", "env", "version_id", "full_refresh", "explain"),
         *("workers", "threads_per_worker", "memory_limit", "scheduler", "cluster", "clusters", "adapt"),
@@ -46,6 +47,7 @@ def content_settings(settings: Settings) -> dict[str, SettingValue]:
 def run_fingerprint(
     settings: Settings,
     source: Source,
+    dataset: Dataset,
     checksums: Mapping[str, str],
     model: str | None = None,
     accepted: Iterable[str] = (),
@@ -54,7 +56,7 @@ def run_fingerprint(
 
     `checksums` has the checksum of each source file, by URI without credentials. `model` is the
     version of the model, if the run does not train one. `accepted` are the months of the source
-    that a person has accepted.
+    that a person has accepted. A model determines the module of the project.
     """
     files = [(str(file.month), checksums[mask_credentials(file.uri)]) for file in source.files]
     return digest(
@@ -63,6 +65,7 @@ def run_fingerprint(
             "files": files,
             "settings": content_settings(settings),
             "code": local_versions(),
+            "module": None if model else dataset.code_of("run"),
             "model": model,
             "accepted": sorted(accepted),
         }

@@ -22,6 +22,7 @@ from toytip.errors import ConfigError
 from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.plan import RunPlan, print_plan, require_enough_memory, split_months
+from toytip.pipeline.startup.project import open_dataset
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.download import DownloadReport, MonthDownloader
@@ -39,6 +40,7 @@ def prepare_plan(
     """
     if settings.source is None:
         split_months(settings, synthetic_months(settings, synthetic_files(DEFAULT_KIND)))
+        open_dataset(settings, DEFAULT_KIND)  # an error in the module of the project ends the run here
         return None
     plan = RunPlan.of(settings, open_configured_source(settings, progress))
     cluster_plan = cluster_plan or cluster.plan_cluster(settings)
@@ -77,6 +79,8 @@ def open_configured_source(settings: Settings, progress: Progress) -> Source:
     if kind != "tlc":
         endpoint = settings.source_endpoint_url or settings.endpoint_url
         return discovery.open_source(settings.source, settings.months, endpoint)
+    if taxi in KINDS:
+        open_dataset(settings, taxi)  # an error in the module of the project comes before the download
     folder = Path(settings.data_dir)
     _, months = download_months(settings, taxi, folder, progress)
     files = [str(folder / f"{taxi}_tripdata_{month}.parquet") for month in months]

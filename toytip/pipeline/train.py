@@ -47,7 +47,7 @@ def train_model(
     """
     files = [*encodings.files, *_training_files(features, encoding)]
     inputs = [*(file.checksum for file in files), encoding.split.fitted_ranges()]
-    input_fingerprint = fingerprint("train", inputs, asdict(params))
+    input_fingerprint = fingerprint("train", encoding.dataset, inputs, asdict(params))
     existing = (
         _find_model(context, features, encoding, encodings, params, input_fingerprint) if reuse else None
     )
@@ -71,7 +71,7 @@ def train_model(
         _write_model(context, model),
         asdict(params),
         [features.ref, encodings.ref],
-        code=code_digest("train"),
+        code=code_digest("train", encoding.dataset),
         fingerprint=input_fingerprint,
         # The losses of all rounds. The booster contains only the rounds up to the best round.
         metrics={"log_loss_by_round": asdict(fitted.curve)},
@@ -103,7 +103,9 @@ def _find_model(
             settings={**manifest.config, "encoding": encodings.version if has_same_encoding else version},
         )
 
-    recipe = new_recipe(MODELS, inputs, settings={**asdict(params), "encoding": encodings.version})
+    recipe = new_recipe(
+        MODELS, encoding.dataset, inputs, settings={**asdict(params), "encoding": encodings.version}
+    )
     return find_reusable(context, "train", MODELS, input_fingerprint, recipe, recipe_of)
 
 

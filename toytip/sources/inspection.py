@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
 from toytip.datasets.registry import dataset_of
@@ -85,14 +86,18 @@ class Inspection:
     """Result of converting and cleaning all rows of each month."""
 
 
-def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> Inspection:
+def inspect_source(
+    source: Source, on_rows_read: Callable[[int], None], dataset: Dataset | None = None
+) -> Inspection:
     """Inspect every month of a source: convert and clean all of its rows, as a run does.
 
-    `on_rows_read` receives the row count of each month.
+    `on_rows_read` receives the row count of each month. `dataset` is the data set with the rules
+    and features of a project. None stands for the built-in data set of the source.
     """
+    dataset = dataset or dataset_of(source.taxi)
 
     def inspect(month: Month) -> RowCheck:
-        checked = check_rows(source, month)
+        checked = check_rows(source, month, dataset)
         on_rows_read(checked.summary.rows)
         return checked
 

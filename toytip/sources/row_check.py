@@ -14,7 +14,6 @@ from toytip.core.dataset.declarations import OUT_OF_MONTH
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS, TRIPS
-from toytip.datasets.registry import dataset_of
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.sources.reader import read_partition, row_in_file
 from toytip.sources.source import Source
@@ -88,12 +87,11 @@ class _Counts:
             self.unreadable[key] = replace(first, count=first.count + values.count)
 
 
-def check_rows(source: Source, month: Month) -> RowCheck:
+def check_rows(source: Source, month: Month, dataset: Dataset) -> RowCheck:
     """Return the numbers of rejected, missing and unreadable values of a month.
 
     Raises SourceError if the data is corrupt, and SchemaError if a column cannot be converted.
     """
-    dataset = dataset_of(source.taxi)
     counts = _Counts(dataset)
     of_month = replace(source, files=source.by_month[month])
     for partition in of_month.partitions(CHECKED_ROWS):

@@ -6,20 +6,36 @@ first rule that marks the row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import BoolArray
 from toytip.core.columns import Columns, columns_of
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.tables import REJECTS, TRIPS
 
+NO_PLACEHOLDERS: Mapping[str, BoolArray] = MappingProxyType({})
 
-def rule_indices(trips: Columns, dataset: Dataset) -> npt.NDArray[np.int8]:
-    """Return the index of the first rule that rejects each trip, or -1 without one."""
+
+def rule_indices(
+    trips: Columns, dataset: Dataset, placeholders: Mapping[str, BoolArray] = NO_PLACEHOLDERS
+) -> npt.NDArray[np.int8]:
+    """Return the index of the first rule that rejects each trip, or -1 without one.
+
+    `placeholders` are the rows in which a column has a placeholder, by column. A rule with declared
+    needs does not reject these rows.
+    """
     rule_index = np.full(len(trips["trip_id"]), -1, dtype=np.int8)
     for index, rule in reversed(list(enumerate(dataset.rules))):
-        rule_index[np.asarray(rule.rejects(trips), bool)] = index
+        rejected = np.asarray(rule.rejects(trips), bool)
+        for name in rule.needs:
+            if name in placeholders:
+                rejected = rejected & ~placeholders[name]
+        rule_index[rejected] = index
     return rule_index
 
 

@@ -189,15 +189,23 @@ def resolve_version_of_taxi(
     )
 
 
-def find_taxi(store: Store, manifest: Manifest) -> str | None:
-    """Return the taxi type of a version, or None if neither the version nor its inputs name it."""
-    return _taxi_of({item.ref: item for item in store.list_tables()}, manifest)
+def find_rows(store: Store, manifest: Manifest) -> Manifest | None:
+    """Return the version that names the taxi type of a version: itself or one of its inputs.
+
+    Returns None if there is no such version.
+    """
+    return _rows_of({item.ref: item for item in store.list_tables()}, manifest)
 
 
 def _taxi_of(tables: Mapping[VersionRef, Manifest], manifest: Manifest) -> str | None:
     """Return the taxi type of a version, which the version or one of its inputs names."""
+    rows = _rows_of(tables, manifest)
+    return None if rows is None else str(rows.config["taxi"])
+
+
+def _rows_of(tables: Mapping[VersionRef, Manifest], manifest: Manifest) -> Manifest | None:
     related = walk([manifest], lambda item: [tables[ref] for ref in item.parent_versions if ref in tables])
-    return next((str(item.config["taxi"]) for item in related if "taxi" in item.config), None)
+    return next((item for item in related if "taxi" in item.config), None)
 
 
 def _table_name(manifest: Manifest) -> str:

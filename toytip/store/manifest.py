@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.jsonable import dump_json
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
@@ -115,6 +116,8 @@ class Manifest:
     fingerprint: str = ""
     """Fingerprint of an artifact. Empty for tables, because each file of a table has its own
     fingerprint."""
+    module: ModuleSource | None = None
+    """Module of the project that declares features or rules of the version, if any."""
     environment: dict[str, str] = field(default_factory=dict)
     """Versions of toytip, Python and other packages, and the git commit if toytip runs from a
     checkout."""

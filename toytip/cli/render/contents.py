@@ -55,6 +55,10 @@ def show_manifest(manifest: Manifest, console: Console) -> None:
     config = {} if manifest.table == METRIC_HISTOGRAMS.name else manifest.config
     for name, value in manifest_settings(config):
         print_wrapped(console, f"{name} = {format_value(value)}", "    ", "  ")
+    if manifest.module:
+        console.print(f"  module {manifest.module.file}, digest {manifest.module.digest[:12]}")
+        for table in manifest.module.references:
+            console.print(f"  reference {table.name}: {plural(table.rows, 'row')}, {table.checksum}")
     for reason, count in manifest.rejects.items():
         console.print(f"  {count:>9,} {reason}")
     for name, value in manifest.metrics.get("auc_alone", {}).items():

@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from toytip.core.dataset.declarations import (
 )
 from toytip.core.dataset.field_names import FieldNames
 from toytip.core.dataset.layout import Layout
+from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.monitoring import MonitoringFacts
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.dataset.slices import Slice
@@ -45,7 +46,7 @@ _DTYPES = {"time": "datetime64[us]", "amount": "float64"}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """A data set. A pickle has only its name, so that it costs a task no time."""
+    """A data set. A pickle has only its name or its module, so that it costs a task no time."""
 
     name: str
     """Name of the data set."""
@@ -97,19 +98,45 @@ class Dataset:
     """Synthetic source files, if toytip can generate them."""
     layout: Layout
     """Names of columns in the source files, and how to recognize the kind of a file."""
+    module: ModuleSource | None = None
+    """The module of a project that extends the data set, if any."""
+    part_code: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the code of the parts that the module declares, by name of the part."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a feature leaks the label or needs a column that does not exist."""
-        for declared in self.features:
-            self.check_feature(declared)
+        if not self.label.leaks:  # with leaks, features that are now unusable stay columns
+            for declared in self.features:
+                self.check_feature(declared)
 
-    def __reduce__(self) -> tuple[Callable[[str], Dataset], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[str | ModuleSource], Dataset], tuple[str | ModuleSource]]:
         """Return how another process gets the data set."""
-        return load_dataset, (self.name,)
+        return load_dataset, (self.module or self.name,)
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         """Return the same value in all processes, for the keys of Dask tasks."""
-        return "Dataset", self.name
+        return "Dataset", self.module.digest if self.module else self.name
+
+    @property
+    def base(self) -> Dataset:
+        """The built-in data set, without the module of a project."""
+        return load_dataset(self.module.base) if self.module else self
+
+    def to_json(self) -> str | dict[str, Any]:
+        """Return the JSON value from which `load_dataset` returns the data set."""
+        return self.module.to_json() if self.module else self.name
+
+    def code_of(self, stage: str) -> str:
+        """Return the code of the module that determines the output of a stage. "" without a module.
+
+        An edit of a rule changes the output from `clean`, and an edit of another part changes it
+        from `featurize`. A model carries the module, so that every edit changes it.
+        """
+        rules, references = self.reject_reasons, (self.module.references if self.module else ())
+        others = (*(rows.name for rows in references), *(declared.name for declared in self.features))
+        others = (*others, self.label.name, *self.segments)
+        names = {"clean": rules, "featurize": others}.get(stage, (*rules, *others))
+        return " ".join(f"{name}:{self.part_code[name]}" for name in names if name in self.part_code)
 
     def check_feature(self, declared: Feature) -> None:
         """Raise ConfigError if a feature leaks the label or needs a column that does not exist."""
@@ -171,17 +198,22 @@ class Dataset:
         No feature leaks the label. Raises ConfigError for an unknown set.
         """
         if name in self.feature_sets:
-            return self.feature_sets[name]
+            usable = {item.name for item in self._without_leaks(self.features)}
+            return tuple(item for item in self.feature_sets[name] if item in usable)
         if name not in AVAILABILITY_TIMES:
             raise ConfigError(
                 f"cannot use feature set {name!r}: there is no such set",
                 hint=f"Choose {', '.join((*self.feature_sets, *AVAILABILITY_TIMES))}.",
             )
-        return _names_available_at(name, self.features)
+        return _names_available_at(name, self._without_leaks(self.features))
 
     def target_rate_set(self, name: str) -> tuple[str, ...]:
         """Return the names of the target-encoded features of a feature set by availability."""
-        return _names_available_at(name, self.target_rates.values()) if name in AVAILABILITY_TIMES else ()
+        rates = self._without_leaks(self.target_rates.values())
+        return _names_available_at(name, rates) if name in AVAILABILITY_TIMES else ()
+
+    def _without_leaks(self, items: Iterable[Feature | TargetRate]) -> Iterator[Feature | TargetRate]:
+        return (item for item in items if not set(item.needs) & set(self.leaking_columns))
 
     def slice_label(self, name: str, value: str) -> str:
         """Return words that identify an evaluation slice without the name of its attribute."""
@@ -260,10 +292,16 @@ class Dataset:
         }
 
 
-def load_dataset(name: str) -> Dataset:
-    """Return the data set that a pickle or a file names. Raises ConfigError for an unknown name."""
-    registry = importlib.import_module("toytip.datasets.registry")  # imports this module
-    dataset: Dataset = registry.get_dataset(name)
+def load_dataset(record: str | ModuleSource) -> Dataset:
+    """Return the data set that a pickle or a file names, or whose module it contains.
+
+    Raises ConfigError for an unknown name, or if the module cannot be used.
+    """
+    name = "registry" if isinstance(record, str) else "project.loader"
+    package = importlib.import_module(f"toytip.datasets.{name}")  # imports this module
+    dataset: Dataset = (
+        package.get_dataset(record) if isinstance(record, str) else package.load_project(record)
+    )
     return dataset
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from toytip.core.arrays import BoolArray, Int64Array
 from toytip.core.columns import Columns
-from toytip.core.dataset.segments import SegmentWords
+from toytip.core.dataset.segments import SegmentWords, default_words
 from toytip.core.schema import Column
 from toytip.errors import SchemaError
 
@@ -51,6 +51,8 @@ class Rule:
     """A cleaning rule: `rejects` returns True for the rows to reject."""
 
     rejects: Callable[[Columns], npt.ArrayLike]
+    needs: tuple[str, ...] = ()
+    """Columns without which a server skips the rule. Empty for the rules of every data set."""
 
     @property
     def name(self) -> str:
@@ -61,6 +63,10 @@ class Rule:
     def text(self) -> str:
         """The rule in words."""
         return self.rejects.__doc__ or ""
+
+    def __call__(self, trips: Columns) -> npt.ArrayLike:
+        """Return the result of the declared function."""
+        return self.rejects(trips)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,10 @@ class Feature:
     def name(self) -> str:
         """The name of the feature."""
         return self.column.name
+
+    def __call__(self, trips: Columns) -> npt.ArrayLike:
+        """Return the result of the declared function."""
+        return self.compute(trips)
 
     def values(self, trips: Columns) -> npt.NDArray[Any]:
         """Return the values of kept trips, with the declared type.
@@ -102,11 +112,17 @@ class Label:
     compute: Callable[[Columns], npt.ArrayLike]
     settled: str
     """Event after which the label is known, in words."""
+    leaks: tuple[str, ...] = ()
+    """Columns that determine the label. Empty for the columns of the data set."""
 
     @property
     def name(self) -> str:
         """The name of the label, which is its column in `features` and `predictions`."""
         return self.compute.__name__
+
+    def __call__(self, trips: Columns) -> npt.ArrayLike:
+        """Return the result of the declared function."""
+        return self.compute(trips)
 
     def values(self, trips: Columns) -> BoolArray:
         """Return the label of each row."""
@@ -121,13 +137,44 @@ class Segment:
     contains: Callable[[Columns], npt.ArrayLike]
     words: SegmentWords
     """Texts about the segment, for messages and reports."""
-    same_slice: tuple[str, str]
-    """Attribute and value of the evaluation slice that has the same rows."""
+    same_slice: tuple[str, str] | None = None
+    """Attribute and value of the evaluation slice that has the same rows, if any."""
 
     @property
     def name(self) -> str:
         """The name of the segment."""
         return self.contains.__name__
+
+    def __call__(self, rows: Columns) -> npt.ArrayLike:
+        """Return the result of the declared function."""
+        return self.contains(rows)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A declared reference table. `load` returns its rows as a data frame.
+
+    Features get the values that were known when the feature becomes available.
+    """
+
+    key: tuple[str, ...]
+    """Columns of `trips`, and of the table, that select the rows of a trip."""
+    valid_at: str
+    """Column with the time from which a row is valid."""
+    known_at: str
+    """Column with the time at which a row became known."""
+    valid_for: str
+    """Duration for which a row is valid, such as `1D`. Empty without a limit."""
+    load: Callable[[], Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the table."""
+        return self.load.__name__
+
+    def __call__(self) -> Any:
+        """Return the result of the declared function."""
+        return self.load()
 
 
 @dataclass(frozen=True)
@@ -181,17 +228,37 @@ def group_count(keys: Sequence[Key]) -> int:
 
 
 def rule(rejects: Callable[[Columns], npt.ArrayLike]) -> Rule:
-    """Declare the decorated function as a cleaning rule."""
+    """Declare the decorated function as a cleaning rule, which returns True for rows to reject."""
     return Rule(rejects)
 
 
 def feature(
     *, available: AvailabilityTime, needs: Sequence[str], dtype: str, repeats: bool = True
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Feature]:
-    """Declare the decorated function as a feature. `repeats`: whether equal values occur often."""
+    """Declare the decorated function as a feature, which returns one value per row.
+
+    `available` is the point in a trip at which the value is known: `pickup`, `dropoff` or
+    `payment`. `needs` are the columns that the function gets. `repeats`: whether equal values occur
+    often.
+    """
     return lambda compute: Feature(
         Column(compute.__name__, dtype, repeats=repeats), available, tuple(needs), compute
     )
+
+
+def reference(
+    *, valid_at: str, known_at: str, key: str | Sequence[str] = (), valid_for: str = ""
+) -> Callable[[Callable[[], Any]], Reference]:
+    """Declare the decorated function as a reference table, whose rows it returns as a data frame.
+
+    `key` are the columns that select the rows of a trip: columns of `trips` and of the table.
+    `valid_at` and `known_at` are columns with times. A trip gets the row with the latest `valid_at`
+    that is not after the pickup, among the rows that were known when the feature becomes available.
+    `valid_for` is the duration for which a row is valid, such as `1D`. A feature lists the name of
+    the table in `needs`, and gets its other columns as `trips["table.column"]`.
+    """
+    keys = (key,) if isinstance(key, str) else tuple(key)
+    return lambda load: Reference(keys, valid_at, known_at, valid_for, load)
 
 
 def column_feature(available: AvailabilityTime, column: Column) -> Feature:
@@ -199,13 +266,24 @@ def column_feature(available: AvailabilityTime, column: Column) -> Feature:
     return Feature(column, available, (column.name,), lambda trips: trips[column.name])
 
 
-def label(*, needs: Sequence[str], settled: str) -> Callable[[Callable[[Columns], npt.ArrayLike]], Label]:
-    """Declare the decorated function as the label."""
-    return lambda compute: Label(tuple(needs), compute, settled)
+def label(
+    *, needs: Sequence[str], settled: str = "", leaks: Sequence[str] = ()
+) -> Callable[[Callable[[Columns], npt.ArrayLike]], Label]:
+    """Declare the decorated function as the label, which returns True or False for each row.
+
+    `settled` is the event after which the label is known, in words. `leaks` are the columns that
+    determine the label, if they are not those of the data set.
+    """
+    return lambda compute: Label(tuple(needs), compute, settled, tuple(leaks))
 
 
 def segment(
-    *, needs: Sequence[str], words: SegmentWords, same_slice: tuple[str, str]
+    *, needs: Sequence[str], words: SegmentWords | None = None, same_slice: tuple[str, str] | None = None
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Segment]:
-    """Declare the decorated function as the segment."""
-    return lambda contains: Segment(tuple(needs), contains, words, same_slice)
+    """Declare the decorated function as the segment, which returns True for the rows in it.
+
+    `needs` are features. Without `words`, texts about the segment contain its name.
+    """
+    return lambda contains: Segment(
+        tuple(needs), contains, words or default_words(contains.__name__), same_slice
+    )

@@ -20,3 +20,17 @@ class SegmentWords:
     """A special property of the rows, such as `the only trips with recorded tips`."""
     explanation: str
     """Why the metrics of all rows and of the segment differ, in sentences."""
+
+
+def default_words(name: str) -> SegmentWords:
+    """Return texts about a segment for which nobody has written texts.
+
+    >>> default_words("long_trips").title
+    'trips in the segment long_trips'
+    """
+    return SegmentWords(
+        condition=f"segment {name}",
+        title=f"trips in the segment {name}",
+        note="the trips with separate metrics",
+        explanation=f"The segment {name} contains some of the trips, so that its metrics differ.",
+    )

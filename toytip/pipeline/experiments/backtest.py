@@ -18,7 +18,6 @@ from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.splits import Split, plan_split
 from toytip.core.tables import FEATURES
-from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError
 from toytip.evaluation.metrics import with_threshold
@@ -34,6 +33,7 @@ from toytip.monitoring.attribution import ChangeSplit
 from toytip.pipeline import train
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.plan import booster_params
+from toytip.pipeline.startup.project import dataset_of_features
 from toytip.report.charts import png
 from toytip.stages import postprocess, preprocess
 from toytip.stages.preprocess import ValueCounts
@@ -107,7 +107,7 @@ def run_backtest(
     months = tuple(dict.fromkeys(file.key.month for file in files))
     folds = make_folds(months, min_train_months, horizon_months)
     context.store.require_writable()
-    dataset = dataset_of(str(features.config["taxi"]))
+    dataset = dataset_of_features(context.settings, features)
     frames_of = _frame_loader(context, features, files, dataset.table(FEATURES))
     counts = _count_values_by_month(context, files, frames_of(files), folds[0].split, dataset)
     performance = tuple(

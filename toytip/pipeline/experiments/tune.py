@@ -19,13 +19,13 @@ from toytip.core.partitions import DataFile
 from toytip.core.redact import first_line
 from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.core.tables import FEATURES
-from toytip.datasets.registry import dataset_of
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest, package_versions
 from toytip.pipeline.fit_encoding import count_training_values, split_features
 from toytip.pipeline.plan import booster_params
+from toytip.pipeline.startup.project import dataset_of_features
 from toytip.progress.tracker import StageProgress
 from toytip.stages import preprocess
 from toytip.store.manifest import Manifest, digest
@@ -114,7 +114,7 @@ def tune(
     PlanError if the workers do not have enough memory.
     """
     settings, split = context.settings, split_features(context.settings, features)
-    dataset = dataset_of(str(features.config["taxi"]))
+    dataset = dataset_of_features(settings, features)
     names = (*dataset.feature_set(settings.feature_set), *dataset.target_rate_set(settings.feature_set))
     booster_params(settings).require_known_constraints(names)
     months = tuple(dict.fromkeys(file.key.month for file in features.files))
@@ -249,7 +249,7 @@ def sample_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tup
 def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: TimeFolds) -> Encoding:
     """Fit the encoding on the months before the first fold."""
     settings, (training, folds) = context.settings, time_folds
-    dataset = dataset_of(str(features.config["taxi"]))
+    dataset = dataset_of_features(context.settings, features)
     names = dataset.feature_set(settings.feature_set)
     split = plan_split(time_folds.months, f"{training[0]}:{training[-1]}", "none", f"{folds[0]}:{folds[-1]}")
     files: list[DataFile] = [file for file in features.files if file.key.month in training]
@@ -264,7 +264,7 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
     return digest(
         {
             "files": [file.checksum for file in features.files],
-            "code": code_digest("train"),
+            "code": code_digest("train", dataset_of_features(settings, features)),
             "packages": package_versions(),
             "split": asdict(split),
             "folds": folds,

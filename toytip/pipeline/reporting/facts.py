@@ -28,7 +28,6 @@ from toytip.core.tables import (
     REJECTS,
     TRIPS,
 )
-from toytip.datasets.registry import dataset_of
 from toytip.errors import ConfigError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.report import EvaluationReport
@@ -44,6 +43,7 @@ from toytip.pipeline.evaluate import fitted_baselines
 from toytip.pipeline.history import count_months, read_histograms
 from toytip.pipeline.reporting import explain
 from toytip.pipeline.result import RunResult, read_run_result
+from toytip.pipeline.startup.project import dataset_of_tables
 from toytip.report import curves, facts
 from toytip.report.fact_source import FactSource, NotInVersionError
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
@@ -99,7 +99,7 @@ def collect_run_facts(
 def _collect(
     source: FactSource, manifest: Manifest, deleted: Sequence[VersionRef], results: KnownResults
 ) -> Facts:
-    store, tables, dataset = source.store, source.tables, dataset_of(_taxi_of(source.tables))
+    store, tables, dataset = source.store, source.tables, dataset_of_tables(source.tables)
     model = source.section("model", lambda: _load_model(source), None)
     tallies = source.section("evaluation", lambda: _load_tallies(source), None)
     histograms: MonthlyFrames = source.section("features", lambda: _load_histograms(source), {})

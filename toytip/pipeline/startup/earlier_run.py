@@ -16,6 +16,7 @@ from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.io.base import uri_scheme
 from toytip.pipeline.result import RunResult, read_run_result
 from toytip.pipeline.run_facts import run_fingerprint
+from toytip.pipeline.startup.project import open_dataset
 from toytip.sources import discovery
 from toytip.sources.files import file_checksum
 from toytip.sources.source import Source
@@ -43,7 +44,8 @@ def find_earlier_run(settings: Settings, model: str | None = None) -> RunResult 
         (str(file.month), checksums[mask_credentials(file.uri)]) for file in source.files
     )
     accepted = accepted_months(store, source.taxi, by_month)
-    fingerprint = run_fingerprint(settings, source, checksums, version, accepted)
+    dataset = open_dataset(settings, source.taxi)
+    fingerprint = run_fingerprint(settings, source, dataset, checksums, version, accepted)
     same = [run for run in runs if run.fingerprint == fingerprint]
     if model == "champion":  # an earlier run can be from the time before its promotion
         same = [run for run in same if run.status == RunStatus.PASSED]

@@ -1,0 +1,285 @@
+"""A project: the declared parts of a user's module become parts of the data set."""
+
+import io
+import subprocess
+import sys
+import traceback
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from dask.base import tokenize
+from distributed.protocol import pickle
+
+from tests.support.models import raw_month
+from tests.support.projects import HEADER, MYTIPS, module_of
+from tests.support.trips import make_trips
+from toytip.core.months import Month
+from toytip.core.partitions import SourcePartition
+from toytip.core.tables import FEATURES
+from toytip.datasets.project.code import ModuleCode
+from toytip.datasets.project.execution import execute_module
+from toytip.datasets.project.loader import build_dataset, load_project
+from toytip.datasets.tlc.dataset import TLC
+from toytip.errors import ConfigError
+from toytip.stages import clean, conform, profile
+from toytip.stages.featurize import featurize
+
+
+@pytest.fixture
+def project():
+    return load_project(module_of(MYTIPS))
+
+
+def feature_source(body, *, needs="pickup_at", **changes):
+    """Return a module with one feature, whose body starts at line 5."""
+    options = {"available": "pickup", "dtype": "int8", **changes}
+    arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    return f"{HEADER}@feature({arguments}, needs=[{needs!r}])\ndef mine(trips):\n    return {body}\n"
+
+
+ROWS = 'len(trips["pickup_at"])'
+# A module, the line that the error names, and a part of its message and of its hint.
+BAD_MODULES = {
+    "syntax": ("x = (\n", 1, "never closed", "Correct the file"),
+    "import": ("import nosuch\n", 1, "nosuch", "A project is one file"),
+    "execution": (f"{HEADER}\n1 / 0\n", 4, "division by zero", "Correct"),
+    "nothing declared": (HEADER, None, "declares no feature", "Decorate"),
+    "no arguments": (f"{HEADER}@feature\ndef mine(trips): ...\n", 3, "TypeError", "Correct"),
+    "scalar": (feature_source("1"), 3, "a single value for 8 rows", "one value per row"),
+    "length": (feature_source(f"np.zeros({ROWS} // 2)"), 3, "shape (4,) for 8 rows", "one value per row"),
+    "times": (feature_source('trips["pickup_at"]'), 3, "type datetime64[us]", "a number"),
+    "undeclared column": (feature_source('trips["extra"]'), 5, "did not get the column extra", "to needs"),
+    "error": (feature_source("undefined"), 5, "name 'undefined'", "Correct"),
+    "overflow": (feature_source(f"np.full({ROWS}, 300)"), 3, "300 is not a number of type int8", "float32"),
+    "fraction": (feature_source(f"np.full({ROWS}, 0.5)"), 3, "0.5 is not a number of type int8", "float32"),
+    "missing": (feature_source(f"np.full({ROWS}, np.nan)"), 3, "nan is not a number", "float32"),
+    "other rows": (feature_source(f"np.arange({ROWS})"), 3, "depends on other rows", "of the row itself"),
+    "too early": (feature_source("0", needs="dropoff_at"), 3, "dropoff_at is known at dropoff", "dropoff"),
+    "leak": (feature_source("0", needs="tip_amount"), 3, "tip_amount leaks the label", "Remove"),
+    "column": (feature_source("0", needs="pickupat"), 3, "no column pickupat", "pickup_at?"),
+    "dtype": (feature_source("0", dtype="float64"), 3, "dtype is 'float64'", "float32"),
+    "availability": (feature_source("0", available="later"), 3, "'later'", "pickup or dropoff or payment"),
+    "name of a column": (
+        feature_source("0").replace("mine", "work_hours"),
+        3,
+        "has a column of this name",
+        "Rename",
+    ),
+    "name of the label": (
+        feature_source("0").replace("mine", "high_tip"),
+        3,
+        "column of this name",
+        "Rename",
+    ),
+    "name twice": (feature_source("0") + feature_source("0"), 9, "defines this name twice", "Rename"),
+    "column of a rule": (
+        f"{HEADER}@rule\ndef mine(trips):\n    return trips['fare'] > 1\n",
+        5,
+        "did not get the column fare",
+        "fare_amount",
+    ),
+    "name of a rule": (
+        f"{HEADER}@rule\ndef negative_tip(trips):\n    return trips['fare_amount'] > 1\n",
+        3,
+        "has a rule of this name",
+        "Rename",
+    ),
+    "numbers of a rule": (
+        f"{HEADER}@rule\ndef mine(trips):\n    return trips['fare_amount']\n",
+        3,
+        "not True or False",
+        "True or False",
+    ),
+    "changed rows": (
+        f"{HEADER}@rule\ndef mine(trips):\n    trips['fare_amount'][0] = 1\n    return trips['fare_amount'] > 1\n",
+        5,
+        "read-only",
+        "Correct",
+    ),
+    "label without leak": (
+        f"{HEADER}@label(needs=['dropoff_at'])\ndef mine(trips): ...\n",
+        3,
+        "known only with the label",
+        "Set leaks",
+    ),
+    "two labels": (
+        MYTIPS + "@label(needs=['tip_amount'])\ndef other(trips): ...\n",
+        MYTIPS.count("\n") + 1,
+        "already declares the label generous_tip",
+        "Remove",
+    ),
+    "segment": (
+        f"{HEADER}@segment(needs=['dropoff_at'])\ndef mine(trips): ...\n",
+        3,
+        "no column dropoff_at",
+        "Choose from",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "line", "cause", "hint"), BAD_MODULES.values(), ids=BAD_MODULES)
+def test_an_error_has_the_line_and_a_hint(source, line, cause, hint):
+    with pytest.raises(ConfigError) as caught:
+        load_project(module_of(source, file="bad.py"))
+    message = str(caught.value)
+    assert message.startswith("cannot use ")
+    assert cause in message
+    assert ("bad.py, line" not in message) if line is None else (f"bad.py, line {line}" in message)
+    assert hint in caught.value.hint
+    assert "\n" not in message
+
+
+def test_a_module_adds_to_the_data_set(project):
+    assert project.features == (*TLC.features, project.features[-1])
+    assert project.reject_reasons == (*TLC.reject_reasons, "fare_above_limit")
+    assert (project.label.name, project.segments) == ("generous_tip", ("all", "cash"))
+    assert project.label.settled == TLC.label.settled
+    for name in ("pickup", "dropoff", "payment"):
+        assert set(project.feature_set(name)) - set(TLC.feature_set(name)) == {"is_weekend"}
+    assert project.column_docs["is_weekend"].text == "1 on Saturday and Sunday, else 0."
+    assert project.table(FEATURES).names[-2:] == ["is_weekend", "generous_tip"]
+
+
+def test_the_stages_use_the_parts(project):
+    days = [{"pickup_at": f"2023-01-{day} 08:00", "dropoff_at": f"2023-01-{day} 09:00"} for day in (13, 14)]
+    trips = make_trips(*days, {"fare_amount": 1001.0}, {"tip_amount": 3.5, "payment_type": 2})
+    kept, rejects = clean.clean(trips, project)
+    assert rejects["reason"].tolist() == ["fare_above_limit"]
+    features = featurize(kept, project)
+    assert features["is_weekend"].tolist() == [0, 1, 0]
+    assert features["generous_tip"].tolist() == [False, False, True]
+    histograms = profile.profile(features, project)
+    assert set(histograms["feature"]) >= {"is_weekend"}
+    assert histograms.query("feature == 'is_weekend' and in_segment")["trips"].sum() == 1
+
+
+def test_features_that_leak_a_new_label_are_in_no_feature_set():
+    source = (
+        HEADER
+        + """
+@label(needs=["pickup_at", "dropoff_at"], leaks=["dropoff_at"], settled="the trip ends")
+def long_trip(trips):
+    return trips["dropoff_at"] - trips["pickup_at"] > np.timedelta64(30, "m")
+"""
+    )
+    project = load_project(module_of(source))
+    removed = set(TLC.feature_set("payment")) - set(project.feature_set("payment"))
+    assert removed == {"trip_time", "trip_speed"}
+    assert "tip_amount" not in project.leaking_columns
+    with pytest.raises(ConfigError, match="known only after the trip ends"):
+        load_project(module_of(source + feature_source("0", needs="dropoff_at").removeprefix(HEADER)))
+
+
+def test_a_feature_in_a_module_gives_the_same_bytes_as_in_the_package():
+    """The package computes `work_hours` with its own function, the project with a copy."""
+    moved = next(item for item in TLC.features if item.name == "work_hours")
+    others = tuple(item for item in TLC.features if item is not moved)
+    package = replace(TLC, features=(*others, moved))
+    source = (
+        HEADER
+        + """
+from toytip.core.times import hour, weekday
+
+@feature(available="pickup", needs=["pickup_at"], dtype="int8")
+def work_hours(trips):
+    pickup_at = trips["pickup_at"]
+    return (weekday(pickup_at) < 5) & np.isin(hour(pickup_at), range(8, 19))
+"""
+    )
+    base = replace(TLC, features=others, feature_sets={})
+    project = build_dataset(module_of(source), base)
+    partition = SourcePartition(taxi="yellow", month=Month(2023, 1), uri="x", start=0, stop=900, number=0)
+    raw = raw_month("yellow", Month(2023, 1), 900).slice(0, 900)
+
+    def file_bytes(dataset):
+        kept, _ = clean.clean(conform.conform(raw, partition, dataset), dataset)
+        features, table = featurize(kept, dataset), dataset.table(FEATURES)
+        target = io.BytesIO()
+        pq.write_table(table.to_arrow(features), target, **table.parquet_options)
+        return target.getvalue(), profile.profile(features, dataset)
+
+    (in_package, expected), (in_project, histograms) = file_bytes(package), file_bytes(project)
+    assert in_package == in_project
+    assert histograms.equals(expected)
+
+
+def test_another_process_gets_the_module_by_value(project, tmp_path):
+    """The other process has no file, and shows the lines of the module in a traceback."""
+    content = pickle.dumps(project)
+    assert len(content) < len(MYTIPS) + 300
+    assert pickle.loads(content) is project
+    assert tokenize(project) == tokenize(pickle.loads(content)) != tokenize(TLC)
+    (tmp_path / "dataset.pickle").write_bytes(content)
+    code = """
+import pickle, traceback
+dataset = pickle.load(open("dataset.pickle", "rb"))
+try:
+    dataset.label.values({"tip_amount": None, "fare_amount": None})
+except Exception:
+    print(traceback.format_exc())
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert 'return trips["tip_amount"] > 0.3 * trips["fare_amount"]' in process.stdout
+
+
+def test_a_module_is_executed_once_per_process(monkeypatch):
+    source = f"{HEADER}import builtins\nbuiltins.executions = getattr(builtins, 'executions', 0) + 1\n"
+    source += feature_source("trips['pickup_at'] > trips['pickup_at']").removeprefix(HEADER)
+    monkeypatch.setattr("builtins.executions", 0, raising=False)
+    first = load_project(module_of(source))
+    assert load_project(module_of(source)) is first
+    execute_module(module_of(source))
+    assert sys.modules["builtins"].executions == 1
+
+
+def test_an_error_at_run_time_has_the_line_too(project):
+    with pytest.raises(
+        ConfigError, match=r"label generous_tip \(mytips.py, line 23\): UFuncTypeError"
+    ) as caught:
+        project.label.values({"tip_amount": np.array(["a"]), "fare_amount": np.array([1.0])})
+    assert any(
+        frame.filename == "mytips.py" for frame in traceback.extract_tb(caught.value.__cause__.__traceback__)
+    )
+
+
+# An edit of the module, and the stages whose code it changes.
+EDITS = {
+    "comment": (("LIMIT = 1000", "LIMIT = 1000  # dollars"), ()),
+    "empty line": (("@rule", "\n\n@rule"), ()),
+    "rule": (('trips["fare_amount"] > LIMIT', 'trips["fare_amount"] >= LIMIT'), ("clean", "train")),
+    "constant of the rule": (("LIMIT = 1000", "LIMIT = 900"), ("clean", "train")),
+    "feature": ((">= 5", ">= 4"), ("featurize", "train")),
+    "argument of the feature": (('"int8"', '"int32"'), ("featurize", "train")),
+    "label": (("0.3 *", "0.25 *"), ("featurize", "train")),
+    "segment": (("== 2", "== 3"), ("featurize", "train")),
+    "statement": (("LIMIT = 1000", "LIMIT = 1000\nprint"), ("clean", "featurize", "train")),
+    "name of the rule": (("def fare_above_limit", "def fare_too_high"), ("clean", "train")),
+}
+
+
+@pytest.mark.parametrize(("change", "stages"), EDITS.values(), ids=EDITS)
+def test_an_edit_changes_the_code_of_its_stages_only(project, change, stages):
+    source = MYTIPS.replace(*change)
+    assert source != MYTIPS
+    edited = load_project(module_of(source))
+    changed = [
+        name for name in ("clean", "featurize", "train") if edited.code_of(name) != project.code_of(name)
+    ]
+    assert tuple(changed) == stages
+    assert TLC.code_of("clean") == TLC.code_of("train") == ""
+
+
+def test_code_that_reads_names_at_run_time_depends_on_the_whole_module():
+    source = "A = 1\ndef used():\n    return globals()['A']\n"
+    assert ModuleCode(source, "x.py").digest("used") != ModuleCode(source.replace("1", "2"), "x.py").digest(
+        "used"
+    )
+
+
+def test_parts_of_an_imported_module_do_not_count():
+    source = MYTIPS + "from toytip.datasets.tlc.features import trip_speed\n"
+    assert len(load_project(module_of(source)).features) == len(TLC.features) + 1

@@ -1,0 +1,243 @@
+"""The declared parts of a module: collect them, check them, and add them to a data set."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.declarations import (
+    AVAILABILITY_TIMES,
+    Feature,
+    Label,
+    Reference,
+    Rule,
+    Segment,
+)
+from toytip.core.glossary import COLUMN_DOCS, ColumnDoc
+from toytip.core.redact import suggest_name
+from toytip.core.tables import FEATURES, PREDICTIONS, TRIPS
+from toytip.datasets.project.code import ModuleCode
+from toytip.datasets.project.user_code import Part
+from toytip.errors import ConfigError
+
+# Dtypes whose values XGBoost, which uses float32, does not round.
+FEATURE_DTYPES = ("int8", "uint8", "uint16", "int32", "float32")
+Declared = Feature | Rule | Label | Segment | Reference
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The declared parts of a module, in order of definition."""
+
+    features: tuple[Feature, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    label: Label | None = None
+    segment: Segment | None = None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def all(self) -> tuple[Declared, ...]:
+        """All parts."""
+        others = (part for part in (self.label, self.segment) if part is not None)
+        return (*self.features, *self.rules, *others, *self.references)
+
+    def guarded(self) -> Parts:
+        """Return the parts with functions that describe their errors."""
+        label, segment = self.label, self.segment
+        return replace(
+            self,
+            features=tuple(replace(item, compute=_guarded(item)) for item in self.features),
+            rules=tuple(replace(item, rejects=_guarded(item)) for item in self.rules),
+            label=replace(label, compute=_guarded(label)) if label else None,
+            segment=replace(segment, contains=_guarded(segment)) if segment else None,
+        )
+
+
+def function_of(declared: Declared) -> Callable[..., Any]:
+    """Return the function of a declared part."""
+    if isinstance(declared, Reference):
+        return declared.load
+    if isinstance(declared, Rule):
+        return declared.rejects
+    return declared.contains if isinstance(declared, Segment) else declared.compute
+
+
+def part_of(declared: Declared) -> Part:
+    """Return the kind, the name and the place of a declared part, for messages."""
+    return Part.of(type(declared).__name__.lower(), function_of(declared))
+
+
+def _guarded(declared: Declared) -> Callable[..., Any]:
+    dtype = declared.column.dtype if isinstance(declared, Feature) else None
+    return part_of(declared).guard(function_of(declared), dtype)
+
+
+def collect_parts(namespace: Mapping[str, Any], file: str) -> Parts:
+    """Return the parts that a module declares itself, in order of definition.
+
+    Raises ConfigError if the module declares nothing, or several labels or segments.
+    """
+    declared: list[Declared] = []
+    for value in namespace.values():
+        is_declared = isinstance(value, Declared) and not any(value is item for item in declared)
+        # Parts of other modules that the module imports do not count.
+        if is_declared and inspect.unwrap(function_of(value)).__code__.co_filename == file:
+            declared.append(value)
+    if not declared:
+        raise ConfigError(
+            f"cannot use {file}: it declares no feature, rule, label or segment",
+            hint="Decorate a function, for example with @rule from toytip.",
+        )
+    for kind in (Label, Segment):
+        several = [item for item in declared if isinstance(item, kind)]
+        if len(several) > 1:
+            cause = f"the module already declares the {kind.__name__.lower()} {several[0].name}"
+            raise part_of(several[1]).error(cause, "Remove one of them.")
+    return Parts(
+        features=tuple(item for item in declared if isinstance(item, Feature)),
+        rules=tuple(item for item in declared if isinstance(item, Rule)),
+        label=next((item for item in declared if isinstance(item, Label)), None),
+        segment=next((item for item in declared if isinstance(item, Segment)), None),
+        references=tuple(item for item in declared if isinstance(item, Reference)),
+    )
+
+
+def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
+    """Raise ConfigError if a part cannot be added to a data set."""
+    for declared in parts.all:
+        part = part_of(declared)
+        if part.name in code.repeated:
+            cause = "the module defines this name twice"
+            raise part.error(cause, "Rename one of the functions.", code.repeated[part.name])
+    for rule in parts.rules:
+        if rule.name in base.reject_reasons:
+            raise part_of(rule).error("toytip has a rule of this name", "Rename the function.")
+    for reference in parts.references:
+        _require_free_name(part_of(reference), base.table(TRIPS).names)
+        _require_columns(part_of(reference), reference.key, base.table(TRIPS).names)
+    if parts.label:
+        _check_label(parts.label, base)
+    extended = extend_dataset(base, replace(parts, features=()))
+    for feature in parts.features:
+        _check_feature(feature, parts.references, base, extended)
+    if parts.segment:
+        usable = {item.name for item in base.features} & set(base.table(TRIPS).names)
+        _require_columns(part_of(parts.segment), parts.segment.needs, sorted(usable))
+
+
+def _check_label(label: Label, base: Dataset) -> None:
+    part, columns = part_of(label), base.table(TRIPS).names
+    _require_columns(part, label.needs, columns)
+    _require_columns(part, label.leaks, columns)
+    taken = {*base.table(FEATURES).names, *base.table(PREDICTIONS).names, *columns} - {base.label.name}
+    _require_free_name(part, taken)
+    if not set(label.leaks or base.leaking_columns) & set(label.needs):
+        raise part.error(
+            f"it does not need {' or '.join(base.leaking_columns)}, which are known only with the label",
+            'Set leaks, for example leaks=["dropoff_at"]: the columns that no feature may use.',
+        )
+
+
+def _check_feature(
+    feature: Feature, references: Sequence[Reference], base: Dataset, extended: Dataset
+) -> None:
+    part, columns = part_of(feature), base.table(TRIPS).names
+    taken = {*base.table(FEATURES).names, *base.table(PREDICTIONS).names, *columns, *base.target_rates}
+    _require_free_name(part, {*taken, extended.label.name, *extended.segments, *COLUMN_DOCS})
+    if feature.available_at not in AVAILABILITY_TIMES:
+        choice = " or ".join(AVAILABILITY_TIMES)
+        raise part.error(f"available is {feature.available_at!r}", f"Set it to {choice}.")
+    if feature.column.dtype not in FEATURE_DTYPES:
+        raise part.error(f"dtype is {feature.column.dtype!r}", f"Choose {' or '.join(FEATURE_DTYPES)}.")
+    if not feature.needs:
+        raise part.error("needs is empty", "List the columns that the function uses.")
+    _require_columns(part, feature.needs, [*columns, *(reference.name for reference in references)])
+    needs = needed_columns(feature, references, base)
+    for name in needs:
+        if name in extended.leaking_columns:
+            raise part.error(
+                f"{name} leaks the label, because it is known only after {extended.label.settled}",
+                f"Remove {name} from needs.",
+            )
+    latest = max(needs, key=lambda name: _rank(column_availability(base)[name]))
+    if _rank(column_availability(base)[latest]) > _rank(feature.available_at):
+        later = column_availability(base)[latest]
+        raise part.error(
+            f"it is declared as available at {feature.available_at}, but {latest} is known at {later}",
+            f'Set available="{later}".',
+        )
+
+
+def needed_columns(feature: Feature, references: Iterable[Reference], base: Dataset) -> tuple[str, ...]:
+    """Return the columns that a feature needs, which include those that join reference tables."""
+    needed = [name for name in feature.needs if name not in {item.name for item in references}]
+    for reference in references:
+        if reference.name in feature.needs:
+            needed += [*reference.key, "pickup_at", moment_of(feature, base)]
+    return tuple(dict.fromkeys(needed))
+
+
+def moment_of(feature: Feature, base: Dataset) -> str:
+    """Return the column with the time at which a feature becomes available.
+
+    Rows of reference tables that became known later do not count.
+    """
+    has_end = "dropoff_at" in base.fields_by_name
+    return "dropoff_at" if has_end and _rank(feature.available_at) > 0 else "pickup_at"
+
+
+def _rank(time: str) -> int:
+    return AVAILABILITY_TIMES.index(time)
+
+
+def column_availability(dataset: Dataset) -> dict[str, str]:
+    """Return the point in a trip at which each column of `trips` is known.
+
+    This is the earliest availability of the features that need the column.
+    """
+    times = dict.fromkeys(dataset.table(TRIPS).names, AVAILABILITY_TIMES[-1])
+    times["trip_id"] = AVAILABILITY_TIMES[0]
+    for feature in sorted(dataset.features, key=lambda item: -_rank(item.available_at)):
+        times |= dict.fromkeys(feature.needs, feature.available_at)
+    return times
+
+
+def _require_columns(part: Part, needs: Iterable[str], columns: Iterable[str]) -> None:
+    columns = list(columns)
+    for name in needs:
+        if name not in columns:
+            hint = suggest_name(name, columns, f"Choose from {', '.join(columns)}.")
+            raise part.error(f"there is no column {name}", hint)
+
+
+def _require_free_name(part: Part, taken: Iterable[str]) -> None:
+    if part.name in taken:
+        raise part.error("toytip has a column of this name", "Rename the function.")
+
+
+def extend_dataset(base: Dataset, parts: Parts) -> Dataset:
+    """Return a data set with the parts of a module, which replace the label and the segment."""
+    label = parts.label and replace(parts.label, settled=parts.label.settled or base.label.settled)
+    docs = {part.name: _doc_of(part) for part in parts.all if not isinstance(part, Rule | Reference)}
+    inputs = {rule.name: rule.needs for rule in parts.rules}
+    monitoring = replace(base.monitoring, other_inputs={**base.monitoring.other_inputs, **inputs})
+    return replace(
+        base,
+        features=(*base.features, *parts.features),
+        rules=(*base.rules, *parts.rules),
+        label=label or base.label,
+        leaking_columns=(label.leaks if label else ()) or base.leaking_columns,
+        segment=parts.segment or base.segment,
+        column_docs={**base.column_docs, **docs},
+        monitoring=monitoring,
+    )
+
+
+def _doc_of(declared: Feature | Label | Segment) -> ColumnDoc:
+    text = (inspect.getdoc(function_of(declared)) or "").partition("\n")[0]
+    text = text.removeprefix("Return ").strip() or f"The values of the function {declared.name}"
+    text = f"{text[0].upper()}{text[1:].removesuffix('.')}."
+    return ColumnDoc(text, "", declared.available_at if isinstance(declared, Feature) else "")

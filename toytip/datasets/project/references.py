@@ -1,0 +1,116 @@
+"""Read the reference tables of a module, and join them to the features that need them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from toytip.core.columns import Columns
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.declarations import Feature, Reference
+from toytip.core.dataset.module_source import ModuleSource
+from toytip.core.dataset.reference import ReferenceRows, join_rows
+from toytip.datasets.project.execution import execute_module
+from toytip.datasets.project.parts import Parts, moment_of, needed_columns, part_of
+from toytip.datasets.project.user_code import NUMBER_KINDS, Part
+
+# Workers and models get the rows by value, so that they must be few.
+MAX_VALUES = 2_000_000
+
+
+def read_references(module: ModuleSource) -> ModuleSource:
+    """Return a module with the rows of its reference tables. Only the client process reads them.
+
+    Raises ConfigError if a table cannot be read, or if its columns cannot be used.
+    """
+    declared = [
+        value
+        for value in vars(execute_module(module)).values()
+        if isinstance(value, Reference) and inspect.unwrap(value.load).__code__.co_filename == module.file
+    ]
+    return replace(module, references=tuple(_read_rows(item) for item in dict.fromkeys(declared)))
+
+
+def _read_rows(declared: Reference) -> ReferenceRows:
+    part = part_of(declared)
+    with part.describe_errors({}):
+        frame = declared.load()
+    if not isinstance(frame, pd.DataFrame):
+        raise part.error(f"it returns a {type(frame).__name__}", "Return a pandas DataFrame.")
+    times = [_times_of(part, frame, name) for name in (declared.valid_at, declared.known_at)]
+    names = [name for name in frame.columns if name not in (declared.valid_at, declared.known_at)]
+    if missing := [name for name in declared.key if name not in names]:
+        raise part.error(f"the table has no column {missing[0]}", f"It has {', '.join(map(str, frame))}.")
+    if not set(names) - set(declared.key):
+        raise part.error("the table has no values", "Add a column in addition to the key and the times.")
+    if frame.size > MAX_VALUES:
+        raise part.error(
+            f"the table has {frame.size:,} values, and at most {MAX_VALUES:,} are possible",
+            "Leave out columns and rows that no feature uses.",
+        )
+    numbers = {str(name): _numbers_of(part, frame[name], is_key=name in declared.key) for name in names}
+    return ReferenceRows.of(declared.name, declared.key, _duration_of(part, declared), times, numbers)
+
+
+def _times_of(part: Part, frame: pd.DataFrame, name: str) -> npt.NDArray[Any]:
+    if name not in frame.columns:
+        raise part.error(f"the table has no column {name}", f"It has {', '.join(map(str, frame))}.")
+    column = frame[name]
+    if column.dtype.kind != "M" or column.isna().any() or getattr(column.dtype, "tz", None) is not None:
+        raise part.error(
+            f"the column {name} does not have a local time in every row",
+            f'Convert it, for example with pd.read_csv(file, parse_dates=["{name}"]).',
+        )
+    return np.asarray(column)
+
+
+def _numbers_of(part: Part, column: pd.Series[Any], *, is_key: bool) -> npt.NDArray[np.float64]:
+    if column.dtype.kind not in NUMBER_KINDS:
+        raise part.error(f"the column {column.name} has values of type {column.dtype}", "Use numbers.")
+    if is_key and column.isna().any():
+        raise part.error(f"the key {column.name} is missing in a row", "Remove these rows.")
+    return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
+
+
+def _duration_of(part: Part, declared: Reference) -> int:
+    """Return the duration for which rows are valid, in microseconds. 0 without a limit."""
+    if not declared.valid_for:
+        return 0
+    try:
+        duration = pd.Timedelta(declared.valid_for)
+    except ValueError:
+        raise part.error(
+            f"valid_for is {declared.valid_for!r}", 'Use a duration such as "1D" or "3h".'
+        ) from None
+    return int(duration / pd.Timedelta("1us"))
+
+
+def join_references(parts: Parts, references: Sequence[ReferenceRows], base: Dataset) -> Parts:
+    """Return the parts with features that join the reference tables that they need."""
+    by_name = {rows.name: rows for rows in references}
+    return replace(parts, features=tuple(_joined(item, parts, by_name, base) for item in parts.features))
+
+
+def _joined(feature: Feature, parts: Parts, by_name: dict[str, ReferenceRows], base: Dataset) -> Feature:
+    used = [item.name for item in parts.references if item.name in feature.needs]
+    if not used:
+        return feature
+    own = tuple(name for name in feature.needs if name not in used)
+    compute, moment = feature.compute, moment_of(feature, base)
+
+    @functools.wraps(compute)
+    def join_and_compute(trips: Columns) -> npt.ArrayLike:
+        columns = {name: trips[name] for name in own}
+        for name in used:
+            columns |= join_rows(by_name[name], trips, moment)
+        return compute(columns)
+
+    joined: Callable[[Columns], npt.ArrayLike] = join_and_compute
+    return replace(feature, needs=needed_columns(feature, parts.references, base), compute=joined)

@@ -1,0 +1,127 @@
+"""Call the functions of a user's module, and describe their errors with file and line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toytip.core.columns import Columns
+from toytip.core.redact import suggest_name
+from toytip.errors import ConfigError, ToytipError
+
+# The kinds of dtypes that have numbers, and True and False.
+NUMBER_KINDS, TRUTH_KINDS = "biuf", "b"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A declared part of a module, for messages."""
+
+    kind: str
+    """`feature`, `rule`, `label`, `segment` or `reference`."""
+    name: str
+    """Name of the part."""
+    file: str
+    """Path of the module."""
+    line: int
+    """Line of the function."""
+
+    @classmethod
+    def of(cls, kind: str, function: Callable[..., Any]) -> Part:
+        """Return the part that a function declares."""
+        code = inspect.unwrap(function).__code__
+        return cls(kind, function.__name__, code.co_filename, code.co_firstlineno)
+
+    def error(self, cause: str, hint: str = "", line: int | None = None) -> ConfigError:
+        """Return the error that the part cannot be used."""
+        location = f"{self.file}, line {line or self.line}"
+        return ConfigError(f"cannot use {self.kind} {self.name} ({location}): {cause}", hint=hint)
+
+    def guard(
+        self, function: Callable[[Columns], Any], dtype: str | None = None
+    ) -> Callable[[Columns], npt.NDArray[Any]]:
+        """Return a function that checks the number of values, and describes an error.
+
+        With `dtype`, the function also checks that this type has all values.
+        """
+
+        @functools.wraps(function)
+        def compute(trips: Columns) -> npt.NDArray[Any]:
+            with self.describe_errors(trips):
+                rows = trips if isinstance(trips, dict) else _arrays_of(trips)
+                values = np.asarray(function(rows))
+            self.require_shape(values, len(next(iter(trips.values()))))
+            if dtype is not None:
+                self.require_dtype(values, np.dtype(dtype))
+            return values
+
+        return compute
+
+    def require_shape(self, values: npt.NDArray[Any], rows: int) -> None:
+        """Raise ConfigError if there is not one value per row."""
+        if values.shape != (rows,):
+            count = "a single value" if not values.ndim else f"an array of the shape {values.shape}"
+            raise self.error(
+                f"it returns {count} for {rows:,} rows",
+                "Return one value per row, for example with np.where.",
+            )
+
+    def require_dtype(self, values: npt.NDArray[Any], dtype: np.dtype[Any]) -> None:
+        """Raise ConfigError if a value is not a number that a dtype has."""
+        if values.dtype.kind not in NUMBER_KINDS:
+            raise self.error(f"it returns values of type {values.dtype}", "Return a number for each row.")
+        if dtype.kind == "f" or np.can_cast(values.dtype, dtype):
+            return
+        limits = np.iinfo(dtype)
+        wrong = ~((values >= limits.min) & (values <= limits.max))  # true for NaN
+        if values.dtype.kind == "f":
+            wrong |= values != np.round(values)
+        if wrong.any():
+            raise self.error(
+                f"the value {values[wrong][0]:g} is not a number of type {dtype}",
+                'Set dtype="float32", which has all numbers and missing values.',
+            )
+
+    @contextlib.contextmanager
+    def describe_errors(self, trips: Columns) -> Iterator[None]:
+        """Raise a ConfigError with the line of the module in place of any other error."""
+        try:
+            yield
+        except ToytipError:
+            raise
+        except Exception as error:
+            line = line_in(error, self.file)
+            if isinstance(error, KeyError) and error.args and error.args[0] not in trips:
+                name = str(error.args[0])
+                hint = suggest_name(name, trips, f"Choose from {', '.join(trips)}.")
+                hint = hint if self.kind == "rule" else f"Add {name} to needs."
+                raise self.error(f"it did not get the column {name}", hint, line) from error
+            raise self.error(describe_error(error), "Correct the function.", line) from error
+
+
+def _arrays_of(frame: Columns) -> dict[str, npt.NDArray[Any]]:
+    return {str(name): np.asarray(values) for name, values in frame.items()}
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the type and the first line of an error.
+
+    >>> describe_error(ZeroDivisionError("division by zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    text = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def line_in(error: BaseException, file: str) -> int | None:
+    """Return the line of a file in which an error was raised, or None if no line of it was."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None

@@ -1,0 +1,68 @@
+"""The data set of a run: a built-in data set, and the module of the project, if any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset, load_dataset
+from toytip.core.dataset.module_source import ModuleSource
+from toytip.datasets.project.references import read_references
+from toytip.datasets.registry import dataset_of
+from toytip.errors import ConfigError
+from toytip.store.manifest import Manifest
+
+
+def open_dataset(settings: Settings, kind: str) -> Dataset:
+    """Return the data set of a kind of source files, with the module of the project.
+
+    Raises ConfigError if the module cannot be read or used.
+    """
+    file = settings.project.module
+    return dataset_of(kind) if file is None else read_project(file, kind)
+
+
+def read_project(file: str, kind: str) -> Dataset:
+    """Return the data set of a kind of source files, with the module in a file.
+
+    Raises ConfigError if the module cannot be read or used.
+    """
+    module = ModuleSource(file=file, base=dataset_of(kind).name, source=_read_module(file))
+    return load_dataset(read_references(module))
+
+
+def dataset_of_features(settings: Settings, features: Manifest) -> Dataset:
+    """Return the data set of a version of features, with the rows of its reference tables.
+
+    Raises ConfigError if the project now has other rows.
+    """
+    kind, module = str(features.config["taxi"]), features.module
+    if module is not None and module.references:
+        open_dataset(settings, kind)  # reads the rows, of which a manifest has only the checksum
+    dataset = dataset_of(kind, module)
+    for rows in dataset.module.references if dataset.module else ():
+        rows.require_complete()
+    return dataset
+
+
+def manifest_module(dataset: Dataset) -> ModuleSource | None:
+    """Return the module of a data set for a manifest, with only the checksums of its tables."""
+    return dataset.module.without_rows() if dataset.module else None
+
+
+def dataset_of_tables(tables: Mapping[str, Manifest]) -> Dataset:
+    """Return the data set of the tables of a version, with the module that computed their rows."""
+    rows = next(table for table in tables.values() if "taxi" in table.config)
+    return dataset_of(str(rows.config["taxi"]), rows.module)
+
+
+def _read_module(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise ConfigError(
+            f"cannot read the module {file} of the project: {cause}",
+            hint="Correct module in the section [project] of toytip.toml.",
+        ) from None
