@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -234,6 +235,19 @@ def test_a_module_is_executed_once_per_process(monkeypatch):
     assert load_project(module_of(source)) is first
     execute_module(module_of(source))
     assert sys.modules["builtins"].executions == 1
+
+
+def test_the_threads_of_a_worker_share_one_execution(monkeypatch):
+    """A slow module is not used before it is executed completely."""
+    source = (
+        f"{HEADER}import builtins, time\nbuiltins.runs = getattr(builtins, 'runs', 0) + 1\ntime.sleep(0.05)\n"
+    )
+    source += feature_source("trips['pickup_at'] < trips['pickup_at']").removeprefix(HEADER)
+    monkeypatch.setattr("builtins.runs", 0, raising=False)
+    with ThreadPoolExecutor(4) as pool:
+        projects = list(pool.map(load_project, [module_of(source)] * 4))
+    assert all(project is projects[0] for project in projects)
+    assert sys.modules["builtins"].runs == 1
 
 
 def test_an_error_at_run_time_has_the_line_too(project):

@@ -147,7 +147,13 @@ def _read_data_file(
 def _map_stage(
     frame: dd.DataFrame, stage: Callable[..., Any], meta: Any, *args: Any, **kwargs: Any
 ) -> dd.DataFrame:
-    return frame.map_partitions(stage, *args, meta=meta, enforce_metadata=False, **kwargs)
+    return frame.map_partitions(stage, *map(_shared, args), meta=meta, enforce_metadata=False, **kwargs)
+
+
+def _shared(argument: Any) -> Any:
+    """Return an argument of many tasks. The graph has the rows of reference tables only once."""
+    has_rows = isinstance(argument, Dataset) and argument.module and argument.module.references
+    return dask.delayed(argument, pure=True) if has_rows else argument
 
 
 def clean_trips(trips: dd.DataFrame, dataset: Dataset) -> tuple[dd.DataFrame, dd.DataFrame]:
@@ -162,13 +168,7 @@ def clean_trips(trips: dd.DataFrame, dataset: Dataset) -> tuple[dd.DataFrame, dd
 
 def build_features(trips: dd.DataFrame, dataset: Dataset) -> dd.DataFrame:
     """Compute the `features` of valid trips."""
-    return _map_stage(trips, featurize.featurize, dataset.table(FEATURES).empty(), _shared(dataset))
-
-
-def _shared(dataset: Dataset) -> Any:
-    """Return a data set as an argument of many tasks. The graph has reference tables only once."""
-    has_rows = dataset.module is not None and dataset.module.references
-    return dask.delayed(dataset, pure=True) if has_rows else dataset
+    return _map_stage(trips, featurize.featurize, dataset.table(FEATURES).empty(), dataset)
 
 
 def build_feature_histograms(features: dd.DataFrame, dataset: Dataset) -> dd.DataFrame:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import linecache
 import sys
+import threading
 from types import ModuleType
 
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.datasets.project.user_code import describe_error, line_in
 from toytip.errors import ConfigError, ToytipError
 
+# The threads of a worker get a module at the same time, and only one of them may execute it.
+EXECUTION = threading.RLock()
+
 
 def execute_module(module: ModuleSource) -> ModuleType:
     """Execute a module, and return it. Raises ConfigError if an error occurs."""
+    with EXECUTION:
+        return _execute(module)
+
+
+def _execute(module: ModuleSource) -> ModuleType:
     name = f"toytip_project_{module.code_digest[:16]}"
     if name in sys.modules:
         return sys.modules[name]

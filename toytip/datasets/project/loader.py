@@ -9,7 +9,7 @@ from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.reference import ReferenceRows
 from toytip.datasets.project.code import ModuleCode
-from toytip.datasets.project.execution import execute_module
+from toytip.datasets.project.execution import EXECUTION, execute_module
 from toytip.datasets.project.parts import check_parts, collect_parts, extend_dataset
 from toytip.datasets.project.references import join_references
 from toytip.datasets.project.trial import record_needs, try_parts
@@ -25,11 +25,10 @@ def load_project(module: ModuleSource) -> Dataset:
     Raises ConfigError, with the file and the line, if the module or one of its parts cannot be
     used.
     """
-    _KNOWN_ROWS.update((rows.digest, rows) for rows in module.references if rows.is_complete)
-    references = tuple(_KNOWN_ROWS.get(rows.digest, rows) for rows in module.references)
-    return _load_complete(
-        module if references == module.references else replace(module, references=references)
-    )
+    with EXECUTION:
+        _KNOWN_ROWS.update((rows.digest, rows) for rows in module.references if rows.is_complete)
+        references = tuple(_KNOWN_ROWS.get(rows.digest, rows) for rows in module.references)
+        return _load_complete(replace(module, references=references))
 
 
 @functools.lru_cache(maxsize=16)

@@ -65,6 +65,12 @@ def function_of(declared: Declared) -> Callable[..., Any]:
     return declared.contains if isinstance(declared, Segment) else declared.compute
 
 
+def is_of_file(declared: Declared, file: str) -> bool:
+    """Return whether the function of a declared part is in a file."""
+    code = getattr(inspect.unwrap(function_of(declared)), "__code__", None)
+    return code is not None and code.co_filename == file
+
+
 def part_of(declared: Declared) -> Part:
     """Return the kind, the name and the place of a declared part, for messages."""
     return Part.of(type(declared).__name__.lower(), function_of(declared))
@@ -82,9 +88,8 @@ def collect_parts(namespace: Mapping[str, Any], file: str) -> Parts:
     """
     declared: list[Declared] = []
     for value in namespace.values():
-        is_declared = isinstance(value, Declared) and not any(value is item for item in declared)
         # Parts of other modules that the module imports do not count.
-        if is_declared and inspect.unwrap(function_of(value)).__code__.co_filename == file:
+        if isinstance(value, Declared) and is_of_file(value, file) and value not in declared:
             declared.append(value)
     if not declared:
         raise ConfigError(

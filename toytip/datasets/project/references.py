@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from toytip.core.dataset.declarations import Feature, Reference
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.reference import ReferenceRows, join_rows
 from toytip.datasets.project.execution import execute_module
-from toytip.datasets.project.parts import Parts, moment_of, needed_columns, part_of
+from toytip.datasets.project.parts import Parts, is_of_file, moment_of, needed_columns, part_of
 from toytip.datasets.project.user_code import NUMBER_KINDS, Part
 
 # Workers and models get the rows by value, so that they must be few.
@@ -33,7 +32,7 @@ def read_references(module: ModuleSource) -> ModuleSource:
     declared = [
         value
         for value in vars(execute_module(module)).values()
-        if isinstance(value, Reference) and inspect.unwrap(value.load).__code__.co_filename == module.file
+        if isinstance(value, Reference) and is_of_file(value, module.file)
     ]
     return replace(module, references=tuple(_read_rows(item) for item in dict.fromkeys(declared)))
 
