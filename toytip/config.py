@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,6 +21,7 @@ from toytip.settings_files import (
     RANGE_PATTERN,
     SETTINGS_FILE,
     VERSION_PATTERN,
+    ProjectSettings,
     TomlSource,
     check_settings_file,
     invalid_setting,
@@ -41,16 +42,6 @@ def _setting(default: Any, description: str, *, computed_default: str = "", **co
     """Return a field of `Settings`. `computed_default` describes the default if it is None."""
     extra: JsonDict | None = {COMPUTED_DEFAULT: computed_default} if computed_default else None
     return Field(default, description=description, json_schema_extra=extra, **constraints)
-
-
-class ProjectSettings(BaseModel):
-    """The section `[project]` of `toytip.toml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    module: str | None = Field(
-        None, description="Python file that declares features, rules, a label or a segment."
-    )
 
 
 class Settings(BaseSettings):

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import TomlConfigSettingsSource
 
 from toytip.core.parameters import EXACTNESS_LIMITS, BoosterParams
@@ -27,6 +27,16 @@ PATTERN_DESCRIPTIONS = {  # error messages
     CONSTRAINTS_PATTERN: "use NAME=1 or NAME=-1, separated by commas",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
+
+
+class ProjectSettings(BaseModel):
+    """The section `[project]` of `toytip.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: str | None = Field(
+        None, description="Python file that declares features, rules, a label or a segment."
+    )
 
 
 class TomlSource(TomlConfigSettingsSource):

@@ -12,7 +12,7 @@ from toytip.datasets.project.loader import load_project
 from toytip.models import raw_trips, scoring
 from toytip.models.package import PACKAGE_FILES_FOLDER, load_package, write_package
 from toytip.models.package_check import verify_in_interpreter
-from toytip.pipeline.promote import _incomparable_reason
+from toytip.pipeline.promote import incomparable_reason
 from toytip.store.artifacts import model_from_bytes, model_to_json
 
 
@@ -83,5 +83,5 @@ def test_a_champion_is_comparable_if_its_features_and_label_are_the_same(project
     champion = train_model("yellow", dataset=project)
     edited = load_project(module_of(MYTIPS.replace(*change)))
     model = replace(champion, encoding=replace(champion.encoding, dataset=edited))
-    found = _incomparable_reason(champion, model)
+    found = incomparable_reason(champion, model)
     assert (reason in found) if reason else not found
