@@ -301,11 +301,9 @@ class Settings(BaseSettings):
     @field_validator("alert_window_months")
     @classmethod
     def _check_alert_window(cls, months: int, info: ValidationInfo) -> int:
-        breaches = info.data.get("alert_min_breaches", 1)
-        if months < breaches:
-            raise PydanticCustomError(
-                "window", "Must not be less than alert_min_breaches={breaches}", {"breaches": breaches}
-            )
+        if months < (breaches := info.data.get("alert_min_breaches", 1)):
+            text = "Must not be less than alert_min_breaches={breaches}"
+            raise PydanticCustomError("window", text, {"breaches": breaches})
         return months
 
     @classmethod
