@@ -101,7 +101,7 @@ test-deploy: $(DEPLOY_STAMP)
 
 test-volume: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m volume tests/monitoring/test_comparison.py tests/serving/test_exactness.py \
-	  tests/training/test_exact_estimators.py $(ARGS)
+	  tests/training/test_exact_estimators.py tests/training/test_estimators_on_clusters.py $(ARGS)
 
 # All laws of the tests with more and different examples, and Schemathesis against `toytip serve`.
 FUZZ_STAMP := .venv/.fuzz-installed

@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "errors",
     "judge",
+    "make_pipeline",
     "monitor",
     "open_store",
     "run",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from toytip.api.store import Store, open_store
     from toytip.errors import ToytipError
     from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
+    from toytip.estimators.pipelines import make_pipeline
 else:
     _MODULES = {
         "ExactXGBClassifier": "estimators.exact_xgb",
@@ -53,6 +55,7 @@ else:
         "Store": "api.store",
         "ToytipError": "errors",
         "judge": "api.judge",
+        "make_pipeline": "estimators.pipelines",
         "monitor": "api.monitoring",
         "open_store": "api.store",
         "run": "api.run",

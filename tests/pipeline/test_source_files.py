@@ -133,10 +133,10 @@ def test_training_needs_both_labels(tips, cause):
         else ValueCounts.empty(names, TLC)
     )
     if cause is None:
-        require_two_labels(counts.rows, counts.positives)
+        require_two_labels("high_tip", counts.rows, counts.positives)
     else:
         with pytest.raises(DataCheckError, match=f"cannot train: {cause}"):
-            require_two_labels(counts.rows, counts.positives)
+            require_two_labels("high_tip", counts.rows, counts.positives)
 
 
 @pytest.mark.parametrize(("outside", "is_usable"), [(5, True), (6, False)])

@@ -121,11 +121,11 @@ def test_processed_services_have_no_unnecessary_privileges(compose, project):
     )
     assert process.returncode == 0, process.stderr
     services = json.loads(process.stdout)["services"]
-    assert set(services) == {"scheduler", "worker", "store", "mlflow", "toytip"}
+    assert set(services) == {"scheduler", "worker", "store", "bucket", "mlflow", "toytip"}
     secrets = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     for name, service in services.items():
         received = {key for key in service["environment"] if key in secrets}
-        assert received == (secrets if name in {"worker", "store", "toytip"} else set()), name
+        assert received == (secrets if name in {"worker", "store", "bucket", "toytip"} else set()), name
         service["environment"] = {k: v for k, v in service["environment"].items() if k not in secrets}
         assert service_faults(name, service) == []
     worker = services["worker"]
@@ -327,6 +327,8 @@ def test_a_run_uses_the_services_of_compose(machines, project_config, synthetic,
     start_services(machines, project_config, request)
     client = machines["client"]
     configure(client, project_config, "toytip")
+    bucket = client.run(*project_config["services"]["bucket"]["entrypoint"])
+    assert bucket.returncode == 0, bucket.stderr
     start = time.monotonic()
     run = client.run("toytip", "run", "--source", "/data", "--rounds", "5", "--gate", "on", "--json")
     report(request, f"toytip run of 4 x 2,000 trips on the services: {time.monotonic() - start:.1f} s")

@@ -26,7 +26,7 @@ from toytip.training.spec import TrainingSpec, boost_config
 
 @pytest.fixture(scope="module")
 def preprocess(features, split):
-    return Preprocess(NAMES, split, TLC).fit(features)
+    return Preprocess(NAMES, TLC, split).fit(features)
 
 
 @pytest.fixture(scope="module")

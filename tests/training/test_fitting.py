@@ -14,6 +14,7 @@ from toytip.cluster.workers import HostResources, choose_ranks, workers_by_addre
 from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
+from toytip.datasets.tlc.dataset import TLC
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.infer import predict_probabilities
 from toytip.training import driver
@@ -26,7 +27,7 @@ PARAMS = {"rounds": 12, "max_depth": 4, "early_stopping_rounds": 0}
 @pytest.fixture(scope="module")
 def encoded(features, split):
     """The bin indices and labels of all rows, and the numbers of bin indices."""
-    preprocess = Preprocess(NAMES, split).fit(features)
+    preprocess = Preprocess(NAMES, TLC, split).fit(features)
     frame = preprocess.transform(features).assign(**{LABEL_COLUMN: features["high_tip"]})
     return frame.set_axis(pd.RangeIndex(len(frame)), axis=0), preprocess.encoding_.bin_counts
 
@@ -94,7 +95,7 @@ def test_sampling_and_weights_do_not_depend_on_the_ranks(partitions, encoded, cl
 def test_early_stopping_keeps_the_best_round(encoded, features, split):
     """All rows of the validation month can be on one rank."""
     frame, bin_counts = encoded
-    names = split_names(features, split, "all").reset_index(drop=True)
+    names = split_names(features, split, "all", TLC).reset_index(drop=True)
     train = frame[names == "train"].head(300), bin_counts
     validation = delayed_parts(frame[names == "validation"], 1)
     params, events = {"rounds": 200, "learning_rate": 0.5, "early_stopping_rounds": 5}, []

@@ -8,6 +8,7 @@ from dask_ml.wrappers import ParallelPostFit
 from tests.training.data import NAMES
 from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.parameters import BoosterParams
+from toytip.datasets.tlc.dataset import TLC
 from toytip.estimators.parallel import BinnedXGBClassifier, fit_in_parallel
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.infer import predict_probabilities
@@ -25,7 +26,7 @@ def to_dask(frame, partitions):
 @pytest.fixture(scope="module")
 def encoded(features, split):
     """Bin indices, and the numbers of bin indices."""
-    preprocess = Preprocess(NAMES, split).fit(features)
+    preprocess = Preprocess(NAMES, TLC, split).fit(features)
     return preprocess.transform(features), preprocess.encoding_.bin_counts
 
 

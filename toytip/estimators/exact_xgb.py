@@ -180,8 +180,11 @@ class ExactXGBClassifier(ClassifierMixin, _ExactXGBModel):  # type: ignore[misc]
         The array is lazy if the input is lazy.
         """
         positive = self._predict(X)
-        stack = np.stack if isinstance(positive, np.ndarray) else _dask_stack
-        return stack([1 - positive, positive], axis=1)
+        if isinstance(positive, np.ndarray):
+            return _both_classes(positive)
+        # `dask.array.stack` needs the number of rows, which is not known.
+        chunks = (*positive.chunks, (2,))
+        return positive.map_blocks(_both_classes, new_axis=1, chunks=chunks, dtype=positive.dtype)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return the more likely class of each row."""
@@ -216,7 +219,5 @@ def _choose_class(positive: npt.NDArray[np.float32], classes: npt.NDArray[Any]) 
     return classes[(positive >= 0.5).astype(np.intp)]
 
 
-def _dask_stack(arrays: list[Any], axis: int) -> Any:
-    import dask.array as da
-
-    return da.stack(arrays, axis=axis).rechunk({axis: len(arrays)})
+def _both_classes(positive: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.stack([1 - positive, positive], axis=1)

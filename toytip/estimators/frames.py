@@ -77,12 +77,7 @@ class RowSource:
         """Call a function of a `RawPart` for each partition, and merge the results."""
         if not self.is_lazy:
             return _merge_group(merge, [function(part, *args) for part in self._raw_parts()])
-        results = self.delay(function, *args)
-        merge_group = dask.delayed(_merge_group, pure=True)
-        while len(results) > 1:
-            groups = [results[start : start + MERGE_GROUP] for start in range(0, len(results), MERGE_GROUP)]
-            results = [merge_group(merge, group) for group in groups]
-        return dask.compute(results[0])[0]
+        return merge_delayed(self.delay(function, *args), merge)
 
     def delay(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         """Return delayed results of a function of a `RawPart`, one per partition."""
@@ -103,6 +98,15 @@ def _call_on_part(
     function: Callable[..., Any], part: Any, label: Any, weight: Any, layout: Layout, args: tuple[Any, ...]
 ) -> Any:
     return function(read_part(part, label, weight, layout), *args)
+
+
+def merge_delayed(results: Sequence[Any], merge: Callable[[Any, Any], Any]) -> Any:
+    """Return the merged value of delayed results. Tasks merge the results in groups."""
+    merge_group = dask.delayed(_merge_group, pure=True)
+    while len(results) > 1:
+        groups = [results[start : start + MERGE_GROUP] for start in range(0, len(results), MERGE_GROUP)]
+        results = [merge_group(merge, group) for group in groups]
+    return dask.compute(results[0])[0]
 
 
 def _merge_group(merge: Callable[[Any, Any], Any], results: Sequence[Any]) -> Any:

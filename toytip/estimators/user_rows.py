@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import dask.array as da
@@ -34,21 +35,21 @@ def open_rows(estimator: Any, features: Any, label: Any, weight: Any, *, reset: 
     special = {"label": label, "weight": weight, "row_id": estimator.id_column}
     columns = {key: name for key, name in special.items() if isinstance(name, str)}
     if columns or isinstance(features, dd.DataFrame):
-        _require_columns(features, list(columns.values()))
+        require_columns(features, list(columns.values()))
     if not isinstance(features, dd.DataFrame):
         return _open_local_rows(estimator, features, special, columns, reset=reset)
     names = feature_names(estimator, features, list(columns.values()), reset=reset)
     parts = list(features.to_delayed())
     return RowSource(
         parts=parts,
-        labels=_partition_values(None if "label" in columns else label, len(parts), "labels"),
-        weights=_partition_values(None if "weight" in columns else weight, len(parts), "weights"),
+        labels=partition_values(None if "label" in columns else label, len(parts), "labels"),
+        weights=partition_values(None if "weight" in columns else weight, len(parts), "weights"),
         layout=Layout(features=tuple(names), **columns),
         is_lazy=True,
     )
 
 
-def _require_columns(features: Any, names: list[Any]) -> None:
+def require_columns(features: Any, names: Sequence[Any]) -> None:
     """Raise DataError if the rows have no columns with these names."""
     present = getattr(features, "columns", None)
     if present is None:
@@ -63,7 +64,7 @@ def feature_names(estimator: Any, features: dd.DataFrame, special: list[str], *,
     if not reset:
         fitted = getattr(estimator, "feature_names_in_", None)
         if fitted is not None:
-            _require_columns(features, list(fitted))
+            require_columns(features, list(fitted))
             return list(fitted)
         if len(names) != estimator.n_features_in_:
             raise DataError(
@@ -79,7 +80,7 @@ def feature_names(estimator: Any, features: dd.DataFrame, special: list[str], *,
     return names
 
 
-def _partition_values(values: Any, count: int, kind: str) -> list[Any]:
+def partition_values(values: Any, count: int, kind: str) -> list[Any]:
     """Return the delayed labels or weights of the partitions of a frame."""
     if values is None:
         return [None] * count
