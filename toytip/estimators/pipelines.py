@@ -16,10 +16,11 @@ def make_pipeline(feature_set: str = "payment", *, dataset: str = "tlc", **param
     """Return an unfitted scikit-learn pipeline with the features and the bins of a run.
 
     `params` are parameters of `ExactXGBClassifier`. Fit the pipeline on a Dask or pandas frame with
-    the columns of the table `features`, and on labels with two values, for example:
+    the columns of the table `features`, and on labels with two values. For example, `label` is the
+    name of the column with the labels:
 
         trips = toytip.open_store("toytip-store").features()
-        toytip.make_pipeline("dropoff", max_depth=8).fit(trips, trips["high_tip"])
+        toytip.make_pipeline("dropoff", max_depth=8).fit(trips, trips[label])
 
     The step `preprocess` fits the bins and the target-encoded features on all rows, and replaces
     features with bin indices. The step `classifier` trains. `dataset` is the name of a built-in
