@@ -148,6 +148,19 @@ def test_a_trip_has_the_probability_that_it_has_among_others(fitted, trips):
     assert alone == fitted.predict_proba(rows)[:, 1].tolist()
 
 
+def test_partitions_can_be_empty(fitted, trips):
+    assert fitted.predict_proba(trips[:0]).shape == (0, 2)
+    assert fitted.predict(trips[:0]).tolist() == []
+    lazy = to_dask(trips)
+    first = lazy[lazy["trip_id"] < trips["trip_id"][100]]
+    expected = fitted.predict_proba(trips[:100]).tolist()
+    assert ParallelPostFit(fitted).predict_proba(first).compute().tolist() == expected
+    refitted = toytip.make_pipeline(**PARAMS).fit(first, first["high_tip"])
+    assert model_of(refitted) == model_of(
+        toytip.make_pipeline(**PARAMS).fit(trips[:100], trips["high_tip"][:100])
+    )
+
+
 def test_units_of_time_make_no_difference(trips, fitted):
     changed = trips.assign(pickup_at=trips["pickup_at"].astype("datetime64[ns]"))
     assert fitted.predict_proba(changed).tolist() == fitted.predict_proba(trips).tolist()

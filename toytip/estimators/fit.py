@@ -286,7 +286,8 @@ def predict_rows(estimator: Any, features: Any) -> Any:
         return predictions.to_dask_array()
     if estimator.id_column is not None and estimator.id_column in getattr(features, "columns", ()):
         features = features.drop(columns=estimator.id_column)
-    options = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "reset": False}
+    # dask-ml predicts partition by partition, and a partition can be empty.
+    options = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "reset": False, "ensure_min_samples": 0}
     return _predict_array(validate_data(estimator, features, **options), estimator.booster_)
 
 
