@@ -18,6 +18,7 @@ from benchmarks.arguments import (
     add_source_options,
     distinct_counts,
     distinct_names,
+    positive_float,
     positive_int,
 )
 from benchmarks.comparison import compare_results, quality_changes
@@ -84,7 +85,7 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--peers",
         type=_parse_peers,
-        help=f"comma-separated list of {', '.join(PEER_NAMES)}, or none (default: all but random_forest_year)",
+        help=f"comma-separated list of {', '.join(PEER_NAMES)}, or none (default: all that are not optional)",
     )
     run.add_argument(
         "--weak",
@@ -93,6 +94,16 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument(
         "--repeats", type=positive_int, default=3, help="number of measurements of each contender"
+    )
+    run.add_argument("--timeout", type=positive_float, help="limit of the time of a contender in seconds")
+    run.add_argument(
+        "--memory-mb", type=positive_int, help="limit of the memory of all processes of a contender in MB"
+    )
+    run.add_argument(
+        "--environments",
+        type=Path,
+        default=Path("toytip-data/bench/environments"),
+        help="folder for the environments of engines whose packages are not installed",
     )
     add_output_option(run, RESULTS_FILE)
     run.set_defaults(command=run_benchmarks)

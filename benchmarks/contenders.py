@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.engine_folders import ENGINES, Engine, prepare_environment
 from benchmarks.harness import Measurement
 from toytip.cluster import available_cores
+
+JOB_FILE, LAPS_FILE = "job.json", "laps.json"
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class BenchmarkTask:
     rounds: int = 100
     max_depth: int = 8
     learning_rate: float = 0.1
+    memory_mb: int | None = None
+    """Limit of the memory of all processes of a contender. None for no limit."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,24 @@ class Contender:
     trains_alike: bool = True
     uses_wall_time: bool = True
     isolated: bool = False
+    engine: Engine | None = None
+    """The engine that runs the command. None for toytip, which runs in this environment."""
+
+    def program(self, environments: Path) -> tuple[str, dict[str, str]]:
+        """Return the program of the command, and variables for its environment.
+
+        Installs the engine if necessary. Raises InvalidInputError if the installation fails.
+        """
+        if self.engine is None:
+            return sys.executable, {}
+        programs = prepare_environment(self.engine, environments)
+        path = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
+        # Engines in Python import the files next to their folders.
+        return str(self.engine.program), {"PATH": path, "PYTHONPATH": str(ENGINES)}
 
 
-# Options of `toytip run` for the work of the peers in the workload `eleven-features`. The run has
-# no promotion gate, because the peers have none.
+# Options of `toytip run` for the work of the engines in the workload `eleven-features`. The run has
+# no promotion gate, because the engines have none.
 ELEVEN_FEATURES = {
     "--gate": "off",
     "--feature-set": "seed",
@@ -90,26 +111,41 @@ def read_toytip(measurement: Measurement, _: Path) -> ContenderOutput:
     )
 
 
-def make_peer(module: str, *flags: str, name: str = "", **properties: bool) -> Contender:
-    """Return the peer in a module of `benchmarks.peers`. It uses all cores, like toytip."""
-    workers = available_cores()
+def make_engine(engine: Engine) -> Contender:
+    """Return an engine as a contender. It uses all cores, like toytip."""
+    threads = available_cores()
 
     def command(task: BenchmarkTask, out: Path) -> list[str]:
-        options = {**_training_options(task), "--workers": workers}
-        folders = [str(task.source), str(out)]
-        return ["-m", f"benchmarks.peers.{module}", *folders, *_to_words(options), *flags]
+        job = {
+            "rounds": task.rounds,
+            "max_depth": task.max_depth,
+            "learning_rate": task.learning_rate,
+            "threads": threads,
+            "memory_mb": task.memory_mb,
+            "options": engine.options,
+        }
+        job_file = out / JOB_FILE
+        job_file.write_text(json.dumps(job))
+        return [str(task.source.absolute()), str(out), str(job_file)]
 
-    def read_output(measurement: Measurement, out: Path) -> ContenderOutput:
-        output = json.loads(measurement.output.splitlines()[-1])
-        return ContenderOutput(
-            output["stage_seconds"],
-            output["accepted_rows"],
-            out / "version=1",
-            tuple(output["features"]),
-            output["model_rounds"],
-        )
+    return Contender(
+        engine.name,
+        threads,
+        command,
+        read_engine,
+        trains_alike=engine.trains_alike,
+        uses_wall_time=engine.time == "wall",
+        isolated=engine.isolated,
+        engine=engine,
+    )
 
-    return Contender(name or module, workers, command, read_output, **properties)
+
+def read_engine(_: Measurement, out: Path) -> ContenderOutput:
+    """Return the output of an engine from its laps."""
+    laps = json.loads((out / LAPS_FILE).read_text())
+    return ContenderOutput(
+        laps["laps"], laps["kept"], out / "predictions", tuple(laps["features"]), laps["model_rounds"]
+    )
 
 
 def _training_options(task: BenchmarkTask) -> dict[str, Any]:

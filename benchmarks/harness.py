@@ -7,12 +7,13 @@ import functools
 import ipaddress
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +57,26 @@ class Measurement:
     command."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a command. A command that exceeds a limit is killed with all its children."""
+
+    seconds: float | None = None
+    memory_mb: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
+class CommandFailedError(RuntimeError):
+    """A command that failed or exceeded a limit, with its measurement until then."""
+
+    def __init__(self, message: str, outcome: str, measurement: Measurement) -> None:
+        super().__init__(message)
+        self.outcome, self.measurement = outcome, measurement
+        """`failed`, `timeout` or `out of memory`."""
+
+
 @functools.cache
 def loopback_prefix() -> tuple[str, ...]:
     """Return a command that isolates another command from the network, or () if none works.
@@ -71,13 +92,20 @@ def loopback_prefix() -> tuple[str, ...]:
 
 
 def measure(
-    command: Sequence[str], *, exit_codes: Collection[int] = (0,), isolated: bool = False
+    command: Sequence[str],
+    *,
+    exit_codes: Collection[int] = (0,),
+    isolated: bool = False,
+    program: str = sys.executable,
+    variables: Mapping[str, str] | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Measurement:
-    """Run a Python command to its end, and measure its resources.
+    """Run a program with the arguments `command` to its end, and measure its resources.
 
-    With `isolated`, the command has only the loopback interface, if the system allows it. Raises
-    RuntimeError with the text that the command wrote to stderr if the command exits with a code
-    that is not in `exit_codes`.
+    `program` is Python by default. `variables` are added to the environment. With `isolated`, the
+    program has only the loopback interface, if the system allows it. Raises CommandFailedError if
+    the program exceeds a limit, or if it exits with a code that is not in `exit_codes`. The error
+    then has the text that the program wrote to stderr.
     """
     prefix = loopback_prefix() if isolated else ()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
@@ -85,30 +113,44 @@ def measure(
         local_directory.mkdir()
         start, started_at = time.perf_counter(), time.time()
         process = subprocess.Popen(
-            [*prefix, sys.executable, *map(str, command)],
+            [*prefix, program, *map(str, command)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=_environment(local_directory, first_task_file),
+            env={**_environment(local_directory, first_task_file), **(variables or {})},
+            start_new_session=True,
         )
-        sampler = _ProcessSampler(process.pid, local_directory, start)
+        sampler = _ProcessSampler(process.pid, local_directory, start, limits)
         sampler.start()
         try:
             output = process.communicate()[0]
         except BaseException:
-            process.terminate()
+            _kill_group(process.pid, signal.SIGTERM)
             process.wait()
             raise
         finally:
             wall_s = time.perf_counter() - start
             sampler.stop()
-        if process.returncode not in exit_codes:
-            errors.seek(0)
-            name = " ".join(map(str, command[:3]))
-            raise RuntimeError(f"cannot measure {name}: it failed: {errors.read()[-2000:]}")
+            _kill_group(process.pid, signal.SIGKILL)  # children that outlive the program
         measurement = sampler.finish(output, wall_s)
+        if sampler.exceeded or process.returncode not in exit_codes:
+            errors.seek(0)
+            _raise_failure(" ".join(map(str, command[:3])), sampler.exceeded, errors.read(), measurement)
         _add_first_task(measurement, first_task_file, started_at)
     return measurement
+
+
+def _raise_failure(
+    name: str, exceeded: tuple[str, str] | None, errors: str, measurement: Measurement
+) -> None:
+    outcome, cause = exceeded or ("failed", f"it failed: {errors[-2000:]}")
+    raise CommandFailedError(f"cannot measure {name}: {cause}", outcome, measurement)
+
+
+def _kill_group(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and to its children that are in the same group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
 
 
 def _add_first_task(measurement: Measurement, file: Path, started_at: float) -> None:
@@ -135,8 +177,12 @@ def _environment(local_directory: Path, first_task_file: Path) -> dict[str, str]
 class _ProcessSampler(threading.Thread):
     """Samples a process and its children. For counters that only grow, it keeps the last value."""
 
-    def __init__(self, pid: int, local_directory: Path, start: float) -> None:
+    exceeded: tuple[str, str] | None = None
+    """The outcome and the cause if the process exceeded a limit."""
+
+    def __init__(self, pid: int, local_directory: Path, start: float, limits: Limits) -> None:
         super().__init__(daemon=True)
+        self._limits = limits
         self._measurement = Measurement()
         self._cpu: dict[tuple[int, float], float] = {}
         self._read: dict[tuple[int, float], int] = {}
@@ -149,7 +195,19 @@ class _ProcessSampler(threading.Thread):
         while not self._stopped.wait(max(SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR * duration)):
             start = time.thread_time()
             self._sample()
+            self._check_limits()
             duration = time.thread_time() - start
+
+    def _check_limits(self) -> None:
+        """Kill the process group if it exceeds a limit."""
+        limits, memory = self._limits, self._measurement.memory
+        if limits.memory_mb is not None and memory and memory[-1][1] > limits.memory_mb:
+            cause = f"it used {memory[-1][1]:,.0f} MB, and the limit is {limits.memory_mb:,} MB"
+            self.exceeded = "out of memory", cause
+        elif limits.seconds is not None and time.perf_counter() - self._start > limits.seconds:
+            self.exceeded = "timeout", f"it ran for more than {limits.seconds:g} s"
+        if self.exceeded:
+            _kill_group(self._pid, signal.SIGKILL)
 
     def stop(self) -> None:
         self._stopped.set()

@@ -32,7 +32,7 @@ COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
     "machine": str,
 }
 # Default values of the columns that a row can leave out.
-DEFAULTS: Row = {"run": "", "threads": None, "valid": True, "why": ""}
+DEFAULTS: Row = {"run": "", "threads": None, "valid": True, "why": "", "outcome": "ok"}
 # Two rows have the same work if they have equal values in these columns.
 WORK_COLUMNS = ("workload", "source", "rows", "rounds", "max_depth")
 # The partition-wise stages that precede the training.

@@ -19,13 +19,24 @@ import psutil
 
 from benchmarks import results
 from benchmarks.contenders import BenchmarkTask, Contender, ContenderOutput, last_month_auc
-from benchmarks.harness import Measurement, loopback_prefix, measure
+from benchmarks.engine_folders import engine_versions, prepare_environment
+from benchmarks.harness import CommandFailedError, Limits, Measurement, loopback_prefix, measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import peer_ratios, weak_scaling
 from benchmarks.results import InvalidInputError, Row
 from benchmarks.workloads import WORKLOADS, BenchmarkSource, Workload, real_source, synthetic_source
 
-PRINTED_COLUMNS = ("name", "repeat", "seconds", "first_task_s", "cpu_s", "peak_mb", "rows_per_second", "auc")
+PRINTED_COLUMNS = (
+    "name",
+    "repeat",
+    "outcome",
+    "seconds",
+    "first_task_s",
+    "cpu_s",
+    "peak_mb",
+    "rows_per_second",
+    "auc",
+)
 # Maximum number of samples of the memory in a row.
 MEMORY_SAMPLES = 100
 
@@ -102,7 +113,7 @@ def rotate(entries: list[Entry], repeat: int) -> list[Entry]:
 def _run_repeat(
     entries: list[Entry], workload: Workload, options: argparse.Namespace, keys: Row
 ) -> list[Row]:
-    """Measure all contenders once. If one of them fails, the results so far are stored."""
+    """Measure all contenders once. A contender that fails has a row with the cause."""
     rows: list[Row] = []
     try:
         for entry in entries:
@@ -110,8 +121,9 @@ def _run_repeat(
                 entry.source.folder,
                 rounds=options.rounds or workload.rounds,
                 max_depth=options.max_depth or workload.max_depth,
+                memory_mb=options.memory_mb,
             )
-            row = _measure_entry(entry, task)
+            row = _measure_entry(entry, task, options)
             rows.append({**keys, "workload": workload.name, **row})
             print_row(rows[-1])
     finally:
@@ -154,19 +166,58 @@ def print_ratios(rows: list[Row], name: str) -> None:
             print_line(f"{label}, {name} / {other}: {ratio}")
 
 
-def _measure_entry(entry: Entry, task: BenchmarkTask) -> Row:
-    """Run a contender, and return its result as a row."""
+def _measure_entry(entry: Entry, task: BenchmarkTask, options: argparse.Namespace) -> Row:
+    """Run a contender, and return its result as a row, even if the contender fails."""
     contender = entry.contender
+    program, variables = contender.program(options.environments)
     out = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
     try:
-        measurement = measure(contender.command(task, out), isolated=contender.isolated)
-        output = contender.read_output(measurement, out)
-        auc = last_month_auc(output.predictions)
+        measurement = measure(
+            contender.command(task, out),
+            isolated=contender.isolated,
+            program=program,
+            variables=variables,
+            limits=Limits(options.timeout, options.memory_mb),
+        )
+        output, auc = _read_result(contender, measurement, out)
+    except CommandFailedError as error:
+        return _failed_row(entry, task, error)
     finally:
         shutil.rmtree(out)
     stage_total = round(sum(output.stage_seconds.values()), 3)
     seconds = measurement.wall_s if contender.uses_wall_time else stage_total
-    return make_row(entry, task, measurement, output, {"seconds": seconds, "auc": round(auc, 5)})
+    measured = {"seconds": seconds, "auc": round(auc, 5)}
+    return {**make_row(entry, task, measurement, output, measured), **_engine_columns(contender, options)}
+
+
+def _read_result(contender: Contender, measurement: Measurement, out: Path) -> tuple[ContenderOutput, float]:
+    """Return the output of a contender, and the AUC of its predictions.
+
+    Raises CommandFailedError if the contender has not written its output as it must.
+    """
+    try:
+        output = contender.read_output(measurement, out)
+        return output, last_month_auc(output.predictions)
+    except (OSError, ValueError, LookupError) as error:
+        cause = f"cannot use the output of {contender.name}: {type(error).__name__}: {error}"
+        raise CommandFailedError(cause, "failed", measurement) from None
+
+
+def _failed_row(entry: Entry, task: BenchmarkTask, error: CommandFailedError) -> Row:
+    """Return the row of a contender that failed or exceeded a limit."""
+    output = ContenderOutput({}, 0, Path(), (), 0)
+    measured = {"seconds": max(error.measurement.wall_s, 0.001), "auc": 0.0}
+    row = make_row(entry, task, error.measurement, output, measured)
+    return {**row, "outcome": error.outcome, "valid": False, "why": str(error)}
+
+
+def _engine_columns(contender: Contender, options: argparse.Namespace) -> Row:
+    """Return the columns that only the result of an engine has."""
+    if contender.engine is None:
+        return {}
+    programs = prepare_environment(contender.engine, options.environments)
+    versions = engine_versions(contender.engine, programs)
+    return {"kind": contender.engine.kind, "engine_versions": versions}
 
 
 def make_row(
@@ -183,6 +234,7 @@ def make_row(
         "synthetic": source.synthetic,
         "rounds": task.rounds,
         "max_depth": task.max_depth,
+        "outcome": "ok",
         **measured,
         "rows_per_second": round(source.rows / measured["seconds"]),
         "stage_seconds": output.stage_seconds,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contenders
-from benchmarks.contenders import Contender, make_peer
+from benchmarks.contenders import Contender, make_engine
+from benchmarks.engine_folders import Engine, find_engines
 from benchmarks.results import InvalidInputError
 from toytip.core.parameters import BoosterParams
 from toytip.errors import ToytipError
@@ -30,20 +31,39 @@ class Workload:
     """Maximum depth of a tree."""
     toytip_options: Mapping[str, Any]
     """Options of `toytip run` in addition to those of every workload."""
-    peers: tuple[Contender, ...]
-    """The peers that can do the work."""
-    optional_peers: tuple[str, ...] = ()
-    """Names of peers that run only if they are named."""
+    engines: tuple[Engine, ...]
+    """The engines that can do the work."""
 
     def make_toytip(self, workers: int) -> Contender:
         """Return toytip with a number of workers."""
         return contenders.make_toytip(workers, self.toytip_options)
 
     def select_peers(self, names: list[str] | None) -> list[Contender]:
-        """Return the named peers of the workload. None stands for all peers but the optional."""
-        if names is None:
-            return [peer for peer in self.peers if peer.name not in self.optional_peers]
-        return [peer for peer in self.peers if peer.name in names]
+        """Return the named engines of the workload. None stands for all that are not optional."""
+        return [
+            make_engine(engine)
+            for engine in self.engines
+            if (not engine.optional if names is None else engine.name in names)
+        ]
+
+
+# The order of the results. Other engines follow by name.
+FIRST_ENGINES = (
+    "lower_bound",
+    "polars_xgboost",
+    "duckdb_xgboost",
+    "pandas_xgboost",
+    "dask_xgboost",
+    "random_forest",
+    "random_forest_year",
+)
+
+
+def _engines_of(job: str) -> tuple[Engine, ...]:
+    """Return the engines that do a job."""
+    engines = {engine.name: engine for engine in find_engines() if engine.job == job}
+    first = [engines.pop(name) for name in FIRST_ENGINES if name in engines]
+    return (*first, *engines.values())
 
 
 ELEVEN_FEATURES = Workload(
@@ -51,28 +71,17 @@ ELEVEN_FEATURES = Workload(
     rounds=100,
     max_depth=8,
     toytip_options=contenders.ELEVEN_FEATURES,
-    peers=(
-        make_peer("lower_bound", uses_wall_time=False),
-        make_peer("polars_xgboost"),
-        make_peer("duckdb_xgboost"),
-        make_peer("pandas_xgboost"),
-        # XGBoost's ranks listen on all interfaces while they train.
-        make_peer("dask_xgboost", isolated=True),
-        make_peer("random_forest", trains_alike=False),
-        make_peer("random_forest", "--train-months", "11", name="random_forest_year", trains_alike=False),
-    ),
-    # Training a random forest on eleven months takes longer than all other contenders together.
-    optional_peers=("random_forest_year",),
+    engines=_engines_of("eleven-features"),
 )
 DEFAULTS = Workload(
     name="defaults",
     rounds=BoosterParams.rounds,
     max_depth=BoosterParams.max_depth,
     toytip_options={},
-    peers=(make_peer("polars_defaults"),),
+    engines=_engines_of("defaults"),
 )
 WORKLOADS = {workload.name: workload for workload in (ELEVEN_FEATURES, DEFAULTS)}
-PEER_NAMES = tuple(peer.name for workload in WORKLOADS.values() for peer in workload.peers)
+PEER_NAMES = tuple(engine.name for workload in WORKLOADS.values() for engine in workload.engines)
 
 
 @dataclass(frozen=True)

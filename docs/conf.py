@@ -24,6 +24,7 @@ root_doc = "docs/index"
 include_patterns = [
     "docs/**.md",
     "cluster/**.md",
+    "benchmarks/RULES.md",
     "examples/README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",

@@ -191,6 +191,7 @@ def contenders(results: Results, name: str) -> str:
                 _value(results.figure(name, contender, "auc"), 4),
             ]
         )
+    rows += [[_label(contender), outcome, *[""] * 4] for contender, outcome in results.failures(name).items()]
     head = ("Contender", "Time (s), median", "Time (s), range", "Rows/s", "Peak memory (MB)", "Test AUC")
     return table(head, rows) if rows else NOT_MEASURED
 

@@ -70,23 +70,32 @@ class Results:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder
-        self.rows = functools.cache(self._read)
+        self._newest = functools.cache(self._read)
 
-    def _read(self, name: str) -> dict[str, list[Row]]:
-        """Return the rows of each contender. The result is empty if the file does not exist.
+    def _read(self, name: str) -> list[Row]:
+        """Return the rows of the newest run. The result is empty if the file does not exist.
 
-        Raises InvalidInputError if the newest run has an invalid result.
+        Raises InvalidInputError if the run has an invalid result of a contender that did not fail.
         """
         file = self._folder / f"{FILES[name].name}.jsonl"
         if not file.exists():
-            return {}
+            return []
         rows = load_results(file)
         newest = max(row["run"] for row in rows)
         rows = validate_rows([row for row in rows if row["run"] == newest])
         for row in rows:
-            if not row["valid"]:
+            if not row["valid"] and row["outcome"] == "ok":
                 raise InvalidInputError(f"cannot use {file}: {row['name']} is invalid: {row['why']}")
-        return {contender: found for (contender,), found in group_by(rows, "name").items()}
+        return rows
+
+    def rows(self, name: str) -> dict[str, list[Row]]:
+        """Return the valid rows of each contender. The result is empty without the file."""
+        valid = [row for row in self._newest(name) if row["valid"]]
+        return {contender: found for (contender,), found in group_by(valid, "name").items()}
+
+    def failures(self, name: str) -> dict[str, str]:
+        """Return the outcome of each contender that failed in a repeat, such as `timeout`."""
+        return {row["name"]: row["outcome"] for row in self._newest(name) if row["outcome"] != "ok"}
 
     def first_row(self, name: str) -> Row | None:
         """Return a row of a file, for facts that are equal in all rows."""

@@ -300,3 +300,11 @@ def test_a_report_goes_with_its_version(two_runs, invoke_cli, tmp_path):
     assert not [name for name in listed["orphaned_files"] if ".judge." in name]
     assert Path(judged["report_path"]).name == "va.judge.mine.html"
     assert to_json(judged["files"])
+
+
+def test_values_of_another_type_are_refused_by_the_workers(two_runs, tmp_path):
+    store, (result, _) = two_runs
+    frame = predictions_of(result)[["trip_id"]].assign(probability="high")
+    refused = judge(store, write(tmp_path, "mine", frame), "--input-version", "va")
+    message = "column probability has values of type large_string that are not numbers"
+    require_error(refused, message, "trip_id and probability")

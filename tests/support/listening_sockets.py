@@ -22,10 +22,11 @@ STAGE_LINE = re.compile(r"^(\w+) +\d+ done", re.MULTILINE)
 
 
 def watch_command(*args: Any, folder: Path, **env: str) -> dict[str, set[str]]:
-    """Run a command of toytip or another module (`-m NAME`) to its end, without errors.
+    """Run a command of toytip, another module (`-m NAME`) or a script (its absolute path).
 
-    Returns the addresses of the listening sockets by the stage that ended last. The stage is empty
-    before the first stage has ended. The output is in the file `output` in the folder.
+    The command must end without errors. Returns the addresses of the listening sockets by the stage
+    that ended last. The stage is empty before the first stage has ended. The output is in the file
+    `output` in the folder.
     """
     addresses: defaultdict[str, set[str]] = defaultdict(set)
     output = folder / "output"
@@ -51,7 +52,8 @@ def watch_until(process: subprocess.Popen[bytes], condition: Callable[[], bool])
 @contextlib.contextmanager
 def start_command(*args: Any, output: Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start a command whose output goes to a file. The process is killed at the end."""
-    words = list(map(str, args)) if args[0] == "-m" else ["-m", "toytip", *map(str, args)]
+    is_other = args[0] == "-m" or Path(args[0]).is_absolute()
+    words = list(map(str, args)) if is_other else ["-m", "toytip", *map(str, args)]
     with (
         output.open("wb") as file,
         subprocess.Popen(

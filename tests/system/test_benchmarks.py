@@ -2,9 +2,11 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +14,8 @@ import pytest
 from benchmarks import ablation, cost_model, inference, plots, reruns, results, workloads
 from benchmarks.__main__ import main
 from benchmarks.comparison import compare_results
-from benchmarks.contenders import BenchmarkTask, last_month_auc
-from benchmarks.harness import Measurement, loopback_prefix, measure
+from benchmarks.contenders import BenchmarkTask, last_month_auc, make_engine
+from benchmarks.harness import CommandFailedError, Limits, Measurement, loopback_prefix, measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
 from benchmarks.run import rotate
@@ -45,6 +47,30 @@ def test_a_failed_command_is_an_error_with_its_output():
     assert measure(["-c", "import sys; sys.exit(3)"], exit_codes=(0, 3)).output == ""
 
 
+LEAK = "import time; blocks = [bytearray(40_000_000) for _ in range(5) if time.sleep(0.4) is None]; time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("program", "limits", "outcome", "cause"),
+    [
+        ("import time; time.sleep(60)", Limits(seconds=0.2), "timeout", "it ran for more than 0.2 s"),
+        (LEAK, Limits(memory_mb=100), "out of memory", "and the limit is 100 MB"),
+        ("import sys; sys.exit('no such luck')", Limits(60, 1_000), "failed", "no such luck"),
+    ],
+)
+def test_a_command_that_exceeds_a_limit_is_killed(program, limits, outcome, cause):
+    with pytest.raises(CommandFailedError, match=cause) as failed:
+        measure(["-c", program], limits=limits)
+    assert failed.value.outcome == outcome
+    assert failed.value.measurement.wall_s > 0
+
+
+def test_children_do_not_outlive_a_command():
+    child = "import subprocess, sys; print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid)"
+    pid = int(measure(["-c", child]).output)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def test_a_command_has_no_settings_of_the_shell(monkeypatch):
     monkeypatch.setenv("TOYTIP_GATE", "off")
     assert measure(["-c", "import os; print(os.environ.get('TOYTIP_GATE'))"]).output == "None\n"
@@ -73,14 +99,27 @@ def test_the_first_task_and_the_workers_of_a_cluster_are_measured(toytip_run):
     assert {"featurize", "train", "infer"} <= set(output.stage_seconds)
 
 
+def run_engine(contender, task, out):
+    """Run an engine in this environment."""
+    program, variables = contender.program(out / "environments")
+    return measure(contender.command(task, out), program=program, variables=variables)
+
+
+def trip_ids(predictions):
+    """Return the sorted IDs of all trips with a prediction."""
+    files = predictions.rglob("*.parquet")
+    return sorted(value for file in files for value in pq.ParquetFile(file).read(["trip_id"])[0].to_pylist())
+
+
 @pytest.mark.parametrize(
     "name", ["polars_xgboost", "duckdb_xgboost", "pandas_xgboost", "lower_bound", "random_forest"]
 )
 def test_a_peer_accepts_the_same_rows_and_has_the_same_auc(name, toytip_run, synthetic, tmp_path):
     _, output, auc = toytip_run
     (contender,) = ELEVEN_FEATURES.select_peers([name])
-    measurement = measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), tmp_path))
+    measurement = run_engine(contender, BenchmarkTask(synthetic, rounds=20, max_depth=6), tmp_path)
     peer = contender.read_output(measurement, tmp_path)
+    assert trip_ids(peer.predictions) == trip_ids(output.predictions)
     assert peer.accepted_rows == output.accepted_rows
     assert set(peer.features) == set(output.features)
     assert measurement.open_addresses == set()
@@ -88,14 +127,19 @@ def test_a_peer_accepts_the_same_rows_and_has_the_same_auc(name, toytip_run, syn
         assert last_month_auc(peer.predictions) == pytest.approx(auc, abs=0.02)
 
 
-PEERS = {peer.name: peer for workload in (ELEVEN_FEATURES, DEFAULTS) for peer in workload.peers}
+PEERS = {
+    peer.name: peer
+    for workload in (ELEVEN_FEATURES, DEFAULTS)
+    for peer in workload.select_peers(list(PEER_NAMES))
+}
 
 
 def test_the_peer_with_the_default_settings_does_the_work_of_toytip(two_runs, synthetic, tmp_path):
     result = two_runs[1][0]
     task = BenchmarkTask(synthetic, rounds=30, max_depth=4, learning_rate=0.4)
-    contender = PEERS["polars_defaults"]
-    measurement = measure([*contender.command(task, tmp_path), "--early-stopping-rounds", "4"])
+    engine = replace(PEERS["polars_defaults"].engine, options={"early_stopping_rounds": 4})
+    contender = make_engine(engine)
+    measurement = run_engine(contender, task, tmp_path)
     peer = contender.read_output(measurement, tmp_path)
     assert measurement.open_addresses == set()
     assert peer.accepted_rows == result["rows"]["kept"]
@@ -111,7 +155,7 @@ def test_addresses_other_than_loopback_are_measured():
 
 
 def test_a_peer_with_ports_on_all_interfaces_is_isolated():
-    assert [name for name, peer in PEERS.items() if peer.isolated] == ["dask_xgboost"]
+    assert [name for name, peer in PEERS.items() if peer.isolated] == ["dask_xgboost", "pyspark"]
 
 
 def test_the_names_of_the_contenders():
@@ -123,9 +167,14 @@ def test_the_names_of_the_contenders():
         "dask_xgboost",
         "random_forest",
         "random_forest_year",
+        "lightgbm",
+        "pyspark",
         "polars_defaults",
     )
-    assert "random_forest_year" not in [peer.name for peer in ELEVEN_FEATURES.select_peers(None)]
+    optional = {"random_forest_year", "lightgbm", "pyspark"}
+    assert {peer.name for peer in ELEVEN_FEATURES.select_peers(None)} == {
+        engine.name for engine in ELEVEN_FEATURES.engines
+    } - optional
     assert [peer.name for peer in DEFAULTS.select_peers(["polars_xgboost", "polars_defaults"])] == [
         "polars_defaults"
     ]

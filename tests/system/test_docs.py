@@ -30,6 +30,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "cluster").rglob("README.md")),
     ROOT / "examples" / "README.md",
+    ROOT / "benchmarks" / "RULES.md",
 ]
 FENCE = r"^(?P<indent> *)```{language}\n(?P<code>.*?)^(?P=indent)```$"
 TOUR = "docs/tutorials/tour.md"

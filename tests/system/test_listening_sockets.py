@@ -70,7 +70,9 @@ def test_the_scoring_server_listens_on_loopback_only(model_run, tmp_path):
 @pytest.mark.parametrize("name", ["lower_bound", "polars_xgboost", "polars_defaults", "dask_xgboost"])
 def test_peers_of_the_benchmark_listen_on_loopback_only(name, synthetic, tmp_path):
     """The benchmark isolates a peer whose ranks have no option for their address."""
-    peers = {peer.name: peer for workload in WORKLOADS.values() for peer in workload.peers}
-    command = peers[name].command(BenchmarkTask(synthetic, rounds=5, max_depth=3), tmp_path / "out")
-    addresses = set().union(*watch_command(*command, folder=tmp_path).values())
-    assert all(map(is_loopback, addresses)) or peers[name].isolated, addresses
+    (peer,) = (peer for workload in WORKLOADS.values() for peer in workload.select_peers([name]))
+    command = peer.command(BenchmarkTask(synthetic, rounds=5, max_depth=3), tmp_path)
+    program, variables = peer.program(tmp_path)
+    stages = watch_command(program, *command, folder=tmp_path, **variables)
+    addresses = set().union(*stages.values())
+    assert all(map(is_loopback, addresses)) or peer.isolated, addresses

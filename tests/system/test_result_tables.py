@@ -96,6 +96,14 @@ def test_a_table_has_medians_and_ranges(project):
     assert "| defaults | toytip, 2 workers | 1.2 | 1.2 to 1.2 |" in block(project, "first-task")
 
 
+def test_a_contender_that_failed_has_its_outcome_in_the_table(project):
+    failed = {"outcome": "out of memory", "valid": False, "why": "it used 3,000 MB", "kept": 0, "auc": 0.0}
+    write(project, [*TWO, *rows("duckdb_xgboost", (5.0,), **failed)])
+    assert block(project, "contenders defaults").splitlines()[-1] == (
+        "| `duckdb_xgboost` | out of memory |  |  |  |  |"
+    )
+
+
 def test_a_ratio_is_that_of_the_medians_with_the_range_of_the_repeats(project):
     write(project, TWO)
     first, *others = block(project, "targets").splitlines()[2:]

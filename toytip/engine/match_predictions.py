@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from toytip.core.tables import FEATURES
 from toytip.engine.compute import wait_for
 from toytip.engine.graph import PartitionResult, Summarizer, merge_tallies
 from toytip.engine.prediction_files import (
+    FOOTER_THREADS,
     IdRange,
     LoadedChunk,
     PredictionFiles,
@@ -132,33 +134,36 @@ def match_predictions(
     """
     load = dask.delayed(load_chunk, pure=False)
     chunks = [(chunk.id_range, load(chunk, has_decisions=files.has_decisions)) for chunk in files.chunks]
-    lazy_features = dask.delayed(features, pure=True)
-    matched = {
-        file.path: dask.delayed(_match_file, pure=False)(
-            file, lazy_features, _pieces_of(features.id_range(file), chunks)
-        )
-        for file in features.manifest.files
-    }
+    matches = _lazy_matches(features, chunks)
     # The chunks are persisted with the matches, so that no task reads a chunk a second time.
-    persisted = client.persist([*matched.values(), *(dask.delayed(_facts_of)(chunk) for _, chunk in chunks)])
-    lazy = dict(zip(matched, persisted, strict=False))
-    counts = client.compute([dask.delayed(_counts_of)(item) for item in lazy.values()])
-    counts_by_file = wait_for(counts, stage, rows=lambda count: count.trips)
-    facts = client.gather(client.compute(list(persisted[len(matched) :])))
-    total = sum_counts(counts_by_file)
-    faults = sum((faults for _, faults, _ in facts), PredictionFaults())
+    persisted = client.persist([*matches.values(), *(dask.delayed(_facts_of)(chunk) for _, chunk in chunks)])
+    matched = dict(zip(matches, persisted, strict=False))
+    counts = client.compute([dask.delayed(_counts_of)(item) for item in matched.values()])
+    total = sum_counts(wait_for(counts, stage, rows=lambda count: count.trips))
+    facts = client.gather(client.compute(list(persisted[len(matches) :])))
+    unknown = sum(identified for _, _, identified in facts) - total.predictions
+    faults = PredictionFaults(missing=total.missing, repeated=total.repeated, unknown=unknown)
     return MatchedPredictions(
         features=features,
-        matched={file.path: lazy[file.path] for file in features.manifest.files if features.is_scored(file)},
+        matched={
+            file.path: matched[file.path] for file in features.manifest.files if features.is_scored(file)
+        },
         counts=total,
         rows=sum(rows for rows, _, _ in facts),
-        faults=faults
-        + PredictionFaults(
-            missing=total.missing,
-            repeated=total.repeated,
-            unknown=sum(identified for _, _, identified in facts) - total.predictions,
-        ),
+        faults=sum((faults for _, faults, _ in facts), faults),
     )
+
+
+def _lazy_matches(features: JudgedFeatures, chunks: Sequence[tuple[IdRange, Any]]) -> dict[str, Any]:
+    """Return the lazy `MatchedTrips` of each data file of `features`, by path."""
+    files, lazy_features = features.manifest.files, dask.delayed(features, pure=True)
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        id_ranges = list(pool.map(features.id_range, files))
+    match = dask.delayed(_match_file, pure=False)
+    return {
+        file.path: match(file, lazy_features, _pieces_of(id_range, chunks))
+        for file, id_range in zip(files, id_ranges, strict=True)
+    }
 
 
 def sum_counts(counts: Sequence[MatchCounts]) -> MatchCounts:

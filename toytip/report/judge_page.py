@@ -87,14 +87,11 @@ def _champion_section(judgment: Judgment) -> Section:
     return Section("champion", "Champion", lead, tables)
 
 
-def difference_cells(difference: MetricDifference) -> list[str | TableCell]:
+def difference_cells(difference: MetricDifference) -> tuple[str, str, TableCell]:
     """Return the value, the interval and the conclusion of a difference as cells."""
     interval, conclusion = difference.interval, difference.conclusion
     span = formatting.NO_VALUE
     if interval is not None:
         span = f"{formatting.format_signed(interval.low)} to {formatting.format_signed(interval.high)}"
-    return [
-        formatting.format_signed(difference.value),
-        span,
-        TableCell(conclusion.label, tone=TONES[conclusion]),
-    ]
+    cell = TableCell(conclusion.label, tone=TONES[conclusion])
+    return formatting.format_signed(difference.value), span, cell

@@ -11,12 +11,12 @@ from toytip.report.judge_page import difference_cells, test_period
 from toytip.report.page import KeyFigure, footer_text, render_html
 
 HEADER = (
-    *("entry", "AUC", "95 % interval", "difference to the best", "95 % interval of the difference"),
-    *("conclusion", "log loss", "Brier score", "F1", "calibration error"),
+    *("entry", "AUC", "conclusion", "difference to the best", "95 % interval of the AUC"),
+    *("log loss", "F1", "calibration error"),
 )
 NOTE = (
-    "The difference is that in AUC. Its interval is paired: each resample takes the same days for both entries. If "
-    "the interval contains 0, the entry is not distinguishable from the best entry."
+    "The difference is that in AUC, with its 95 % interval. The interval is paired: each resample takes the same days "
+    "for both entries. If the interval contains 0, the entry is not distinguishable from the best entry."
 )
 
 
@@ -56,7 +56,7 @@ def _section(segment: str, ranked: Sequence[RankedEntry]) -> Section:
         header=HEADER,
         rows=rows,
         note=NOTE,
-        text_columns=(0, 5),
+        text_columns=(0, 2),
     )
     return Section(segment, f"{segment.capitalize()} trips", "", [table])
 
@@ -65,16 +65,17 @@ def _row(entry: RankedEntry, segment: str) -> list[str | TableCell]:
     judgment = entry.judgment
     report = judgment.evaluation["test"][segment]
     values, interval = report.metrics, report.intervals.get("auc")
-    difference: list[str | TableCell] = ["", "", "best"]
+    difference, conclusion = "", TableCell("best")
     if entry.difference is not None:
-        difference = difference_cells(entry.difference)
+        value, span, conclusion = difference_cells(entry.difference)
+        difference = f"{value} ({span})"
     return [
         TableCell(judgment.name, link=f"{judgment.name}.html"),
         formatting.format_metric(values.auc),
+        conclusion,
+        difference,
         f"{interval.low:.4f} to {interval.high:.4f}" if interval else formatting.NO_VALUE,
-        *difference,
         formatting.format_metric(values.log_loss),
-        formatting.format_metric(values.brier),
         formatting.format_metric(values.f1),
         formatting.format_metric(report.calibration_error),
     ]
@@ -87,9 +88,8 @@ def _baseline_row(best: RankedEntry, segment: str) -> list[str | TableCell]:
     return [
         f"baseline: {formatting.label(name)}",
         formatting.format_metric(baseline.auc),
-        *("", "", "", ""),
+        *("", "", ""),
         formatting.format_metric(baseline.log_loss),
-        formatting.format_metric(baseline.brier),
         formatting.format_metric(baseline.f1),
         "",
     ]

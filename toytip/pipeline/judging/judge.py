@@ -84,6 +84,16 @@ class _Champion:
     model: TrainedModel | None
     reason: str | None
 
+    def compare(self, tallies: Tallies) -> ChampionComparison | None:
+        """Return the differences to the champion, or None if it did not score the trips."""
+        if self.match is None or self.model is None:
+            return None
+        return ChampionComparison(
+            number=self.match.model.number,
+            version=self.match.model.run_version,
+            differences=differences_to(tallies, "champion", self.model.encoding.dataset.segments),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Case:
@@ -212,16 +222,7 @@ def _decision_rule(context: RunContext, case: _Case, matched: MatchedPredictions
 def _describe(
     store: Store, case: _Case, matched: MatchedPredictions, rule: DecisionRule, tallies: Tallies
 ) -> Judgment:
-    report = evaluate_tallies(tallies, case.model).report
-    counts, champion = matched.counts, case.champion
-    comparison = None
-    if champion.match is not None and champion.model is not None:
-        registered = champion.match.model
-        comparison = ChampionComparison(
-            number=registered.number,
-            version=registered.run_version,
-            differences=differences_to(tallies, "champion", case.features.dataset.segments),
-        )
+    report, counts = evaluate_tallies(tallies, case.model).report, matched.counts
     return Judgment(
         name=case.name,
         predictions=mask_credentials(case.request.predictions),
@@ -238,8 +239,8 @@ def _describe(
         decisions=rule,
         metrics=metrics_by_segment(report),
         evaluation=report,
-        champion=comparison,
-        not_compared_reason=champion.reason,
+        champion=case.champion.compare(tallies),
+        not_compared_reason=case.champion.reason,
         report_path=None,
         leaderboard_path=None,
     )

@@ -1,14 +1,14 @@
-"""Select the accepted rows and compute the features in pandas, for the peers that use pandas."""
+"""Select the kept rows and compute the features in pandas, for the engines that use pandas."""
 
 from __future__ import annotations
 
 import pandas as pd
-
-from benchmarks.peers.common import REQUIRED_COLUMNS
+from kit import REQUIRED_COLUMNS, first_trip_id
 
 
 def clean_trips(trips: pd.DataFrame, year: int, month: int) -> pd.DataFrame:
-    """Return the rows of a monthly file that toytip accepts."""
+    """Return the kept rows of a monthly file, with their trip IDs."""
+    trips = trips.assign(trip_id=first_trip_id((year, month)) + trips.index.to_numpy())
     trips = trips.dropna(subset=REQUIRED_COLUMNS)
     pickup, dropoff = trips["tpep_pickup_datetime"], trips["tpep_dropoff_datetime"]
     return trips[
@@ -23,7 +23,7 @@ def clean_trips(trips: pd.DataFrame, year: int, month: int) -> pd.DataFrame:
 
 
 def compute_features(trips: pd.DataFrame) -> pd.DataFrame:
-    """Return eleven features as float32 without nulls, the label, and the pickup time."""
+    """Return eleven features as float32 without nulls, the label, and the trip ID."""
     pickup = trips["tpep_pickup_datetime"]
     seconds = (trips["tpep_dropoff_datetime"] - pickup).dt.total_seconds()
     weekday, hour = pickup.dt.weekday, pickup.dt.hour
@@ -42,4 +42,6 @@ def compute_features(trips: pd.DataFrame) -> pd.DataFrame:
             "RatecodeID": trips["RatecodeID"].fillna(-1),
         }
     ).astype("float32")
-    return features.assign(high_tip=trips["tip_amount"] > 0.2 * trips["fare_amount"], pickup_at=pickup)
+    return features.assign(
+        high_tip=trips["tip_amount"] > 0.2 * trips["fare_amount"], trip_id=trips["trip_id"]
+    )

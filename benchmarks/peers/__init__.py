@@ -1,1 +1,0 @@
-"""Scripts that accept the same rows as toytip, with the same features, but without toytip."""
