@@ -147,7 +147,7 @@ def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]
         return {}
     columns = {
         f"{metric}_change": change.total,
-        f"{metric}_by_card_share": change.segment_share,
+        f"{metric}_by_segment_share": change.segment_share,
         f"{metric}_by_tip_share": change.tip_share,
     }
     return columns if metric == "prevalence" else {**columns, f"{metric}_by_model": change.model}
