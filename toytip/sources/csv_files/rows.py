@@ -7,6 +7,7 @@ Only numbers change: they lose the separators of groups of digits, and a decimal
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import gzip
 import re
@@ -40,8 +41,9 @@ ENCODINGS_BY_MARK = {
 }
 CSV_HINT = (
     "Correct the lines of the file, or convert it to Parquet. "
-    "A text that contains the delimiter must be in double quotes."
+    "A text that contains the delimiter must be in double quotes, and must end in its line."
 )
+_NOT_EMPTY_LINE = re.compile(rb"[^\r\n]+")
 _FIRST_LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)?")
 
 
@@ -188,7 +190,8 @@ def _read_rows(blocks: Iterable[bytes], layout: CsvLayout) -> Iterator[CsvBlock]
 def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     """Return the columns of trip records in a block of lines, as text.
 
-    Raises ValueError if a line has more or fewer values than the header.
+    Raises ValueError if a line has more or fewer values than the header, or if a quoted text does
+    not end in its line. From such lines, Arrow would make one row.
     """
     field_of = dataset.field_names.field_of
     positions = [position for position, name in enumerate(layout.columns) if field_of(name)]
@@ -196,17 +199,31 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     lines, broken = _to_utf8(block, layout.encoding), list[pv.InvalidRow]()
     if not positions or not lines.strip():
         return pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names)
+    first_line = FIRST_ROW_LINE + layout.offset_row
     try:
-        columns = _parse_lines(lines, layout, positions, broken)
+        rows = pa.Table.from_arrays(_parse_lines(lines, layout, positions, broken), names)
     except pa.ArrowInvalid:
+        _require_rows_in_lines(lines, layout.delimiter, first_line)
         if not broken:
             raise
-        number = FIRST_ROW_LINE + layout.offset_row + broken[0].number - 1
         raise ValueError(
-            f"line {number:,} has {plural(broken[0].actual_columns, 'value')}, "
+            f"line {first_line + broken[0].number - 1:,} has {plural(broken[0].actual_columns, 'value')}, "
             f"and the header has {plural(broken[0].expected_columns, 'column')}"
         ) from None
-    return pa.Table.from_arrays(columns, names)
+    if len(rows) != len(_NOT_EMPTY_LINE.findall(lines)):
+        _require_rows_in_lines(lines, layout.delimiter, first_line)
+    return rows
+
+
+def _require_rows_in_lines(lines: bytes, delimiter: str, first_line: int) -> None:
+    """Raise ValueError if a row has several lines. `first_line` is the number of the first line."""
+    texts = [line.decode("latin-1") for line in _NOT_EMPTY_LINE.findall(lines)]
+    reader = csv.reader(texts, delimiter=delimiter)
+    for row in range(len(texts)):
+        with contextlib.suppress(csv.Error):  # a text is very long
+            next(reader, None)
+        if reader.line_num > row + 1:
+            raise ValueError(f"line {first_line + row:,}: a quoted text contains a line break")
 
 
 def _parse_lines(
