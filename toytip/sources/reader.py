@@ -72,15 +72,26 @@ def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
 def has_no_value(file: pq.ParquetFile, column: str) -> bool:
     """Return whether a column has only nulls and NaN. A footer does not count NaN.
 
-    A column is read only if its footer has no largest value, which NaN cannot be.
+    The rows of a row group are read only if its statistics have no number of nulls, or if they have
+    no largest value, which NaN cannot be.
     """
-    metadata = file.metadata
-    if count_nulls(metadata, column) == metadata.num_rows:
-        return True
-    is_float = pa.types.is_floating(file.schema_arrow.field(column).type)
-    if not is_float or any(item is None or item.has_min_max for item in column_statistics(metadata, column)):
+    if pa.types.is_nested(file.schema_arrow.field(column).type):
         return False
-    batches = file.iter_batches(BATCH_ROWS, columns=[column], use_threads=False)
+    groups = range(file.metadata.num_row_groups)
+    statistics = column_statistics(file.metadata, column)
+    return all(_group_has_no_value(file, column, group, statistics[group]) for group in groups)
+
+
+def _group_has_no_value(
+    file: pq.ParquetFile, column: str, group: int, statistics: pq.Statistics | None
+) -> bool:
+    is_float = pa.types.is_floating(file.schema_arrow.field(column).type)
+    if statistics is not None and statistics.has_null_count:
+        if statistics.null_count == file.metadata.row_group(group).num_rows:
+            return True
+        if statistics.has_min_max or not is_float:
+            return False
+    batches = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False)
     return all(pc.all(batch.column(0).is_null(nan_is_null=True)).as_py() for batch in batches)
 
 
