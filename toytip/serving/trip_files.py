@@ -30,8 +30,15 @@ from toytip.serving.json_text import (
     unwrap_trips,
 )
 from toytip.sources.csv_files.rows import CSV_HINT, header_columns, read_csv
-from toytip.sources.formats import GZIP_MAGIC, PARQUET_MAGIC, UTF16_MARKS, find_other_format
-from toytip.sources.reader import open_parquet
+from toytip.sources.formats import (
+    ENCRYPTED_PARQUET,
+    GZIP_MAGIC,
+    PARQUET_MAGIC,
+    UTF16_MARKS,
+    OtherFormat,
+    find_other_format,
+)
+from toytip.sources.reader import has_encrypted_columns, open_parquet
 from toytip.stages.conform import RowLabel, label_line, label_row
 
 SCORING_BATCH_ROWS = 50_000
@@ -108,7 +115,7 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
     elif head.startswith(UTF16_MARKS) and _is_utf16_json(head):
         raise SourceError(f"cannot read trips from {name}: it is JSON in UTF-16", hint="Save it in UTF-8.")
     elif other := find_other_format(head):
-        raise SourceError(f"cannot read trips from {name}: it is {other.name}", hint=other.hint)
+        raise _other_format(name, other)
     elif len(header_columns(head)) > 1:
         yield from _read_csv(stream, name)
     else:
@@ -118,6 +125,10 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         )
 
 
+def _other_format(name: str, other: OtherFormat) -> SourceError:
+    return SourceError(f"cannot read trips from {name}: it is {other.name}", hint=other.hint)
+
+
 def _is_utf16_json(head: bytes) -> bool:
     text = head[: len(head) // 2 * 2].decode("utf-16", errors="replace")
     return text.lstrip().startswith(("{", "["))
@@ -125,8 +136,10 @@ def _is_utf16_json(head: bytes) -> bool:
 
 def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
     seekable = stream if stream.seekable() else io.BytesIO(stream.read())
-    first_row = 0
-    for batch in open_parquet(pa.PythonFile(seekable, "r")).iter_batches(SCORING_BATCH_ROWS):
+    first_row, parquet = 0, open_parquet(pa.PythonFile(seekable, "r"))
+    if has_encrypted_columns(seekable, parquet.metadata):
+        raise _other_format(name, ENCRYPTED_PARQUET)
+    for batch in parquet.iter_batches(SCORING_BATCH_ROWS):
         label = partial(_label_in_file, label_row=label_row, name=name, first_row=first_row)
         yield TripBatch.of(pa.Table.from_batches([batch]), label)
         first_row += batch.num_rows

@@ -36,6 +36,7 @@ def _starts_with(text: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:" + text + rb")", re.IGNORECASE)
 
 
+ENCRYPTED_PARQUET = OtherFormat(re.compile(rb"PARE"), "an encrypted Parquet file", "Decrypt the file.")
 _OTHER_FORMATS = (
     OtherFormat(
         _starts_with(rb"version https://git-lfs"),
@@ -53,7 +54,7 @@ _OTHER_FORMATS = (
     OtherFormat(re.compile(rb"\x28\xb5\x2f\xfd"), "compressed with zstd", "Extract the file with `unzstd`."),
     OtherFormat(re.compile(rb"BZh"), "compressed with bzip2", "Extract the file with `bunzip2`."),
     OtherFormat(re.compile(rb"\xfd7zXZ"), "compressed with xz", "Extract the file with `unxz`."),
-    OtherFormat(re.compile(rb"PARE"), "an encrypted Parquet file", "Decrypt the file."),
+    ENCRYPTED_PARQUET,
     OtherFormat(re.compile(rb"ORC"), "an ORC file", CONVERT),
     OtherFormat(re.compile(rb"ARROW1|FEA1"), "an Arrow or Feather file", CONVERT),
     OtherFormat(re.compile(rb"Obj\x01"), "an Avro file", CONVERT),
