@@ -250,6 +250,14 @@ def test_an_epoch_number_means_the_timestamp_without_a_zone():
         assert converted.conversion.startswith("from epoch numbers in ")
 
 
+def test_nanoseconds_keep_the_first_times_of_their_range():
+    """NumPy's own conversion makes the year 2262 of the first microsecond."""
+    counts = [-(2**63 - 1), -(2**63) + 808, -1, 1_999, 2**63 - 1, None]
+    times = read(pa.array(counts, pa.timestamp("ns")), PICKUP).array
+    expected = [None if count is None else count // 1000 for count in counts]
+    assert times.tolist() == np.array(expected, "datetime64[us]").tolist()
+
+
 def test_an_epoch_number_does_not_depend_on_the_other_numbers():
     """A partition with other rows would otherwise have other times."""
     numbers = [1_673_337_600, 1_673_337_600_000, 1_673_337_600_000_000, 1_673_337_600_000_000_000]

@@ -78,8 +78,12 @@ def _to_microseconds(
     times: npt.NDArray[np.datetime64], unit: str
 ) -> tuple[npt.NDArray[np.datetime64], BoolArray | None]:
     """Return times in microseconds, and which of them are beyond the range of microseconds."""
-    if unit in ("us", "ns"):
+    if unit == "us":
         return times.astype("datetime64[us]", copy=False), None
+    if unit == "ns":  # NumPy's own conversion wraps the first microsecond of the range
+        microseconds = (times.view(np.int64) // 1000).view("datetime64[us]")
+        microseconds[np.isnat(times)] = np.datetime64("NaT")
+        return microseconds, None
     limit = np.iinfo(np.int64).max // (10**6 // _UNITS_PER_SECOND[unit])
     counts = times.view(np.int64)
     beyond = ~np.isnat(times) & ((counts > limit) | (counts < -limit))
