@@ -139,6 +139,8 @@ def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBat
     first_row, parquet = 0, open_parquet(pa.PythonFile(seekable, "r"))
     if has_encrypted_columns(seekable, parquet.metadata):
         raise _other_format(name, ENCRYPTED_PARQUET)
+    # Without rows, a file must have the columns of trips, too.
+    yield TripBatch.of(parquet.schema_arrow.empty_table(), label_row)
     for batch in parquet.iter_batches(SCORING_BATCH_ROWS):
         label = partial(_label_in_file, label_row=label_row, name=name, first_row=first_row)
         yield TripBatch.of(pa.Table.from_batches([batch]), label)
