@@ -218,6 +218,7 @@ def test_an_unknown_output_format_is_an_error(model_store, invoke_cli):
         ("none.csv", None, "the file does not exist"),
         ("empty.parquet", b"", "it is empty"),
         ("bad.parquet", b"no trips", "it is not a Parquet file"),
+        ("utf-32.jsonl", '{"VendorID": 1}'.encode("utf-32"), "it is JSON in UTF-32"),
         ("utf-16.jsonl", '{"VendorID": 1}'.encode("utf-16"), "it is JSON in UTF-16"),
     ],
 )

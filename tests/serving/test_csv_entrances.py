@@ -75,6 +75,8 @@ CONTENTS = {
     "byte order mark": "\ufeff" + TEXT,
     "UTF-16": TEXT.encode("utf-16"),
     "UTF-16 of the other byte order": "\ufeff".encode("utf-16-be") + TEXT.encode("utf-16-be"),
+    "UTF-32": TEXT.encode("utf-32"),
+    "UTF-32 of the other byte order": ("\ufeff" + TEXT).encode("utf-32-be"),
     "UTF-16 with odd letters": FRAME.assign(note="\u0a0d\u0d0a\u010a").to_csv(index=False).encode("utf-16"),
     "semicolon": FRAME.to_csv(index=False, sep=";"),
     "tab": FRAME.to_csv(index=False, sep="\t"),

@@ -29,12 +29,12 @@ from toytip.serving.json_text import (
     parse_json,
     unwrap_trips,
 )
-from toytip.sources.csv_files.rows import CSV_HINT, header_columns, read_csv
+from toytip.sources.csv_files.rows import CSV_HINT, encoding_of, header_columns, read_csv
 from toytip.sources.formats import (
     ENCRYPTED_PARQUET,
     GZIP_MAGIC,
     PARQUET_MAGIC,
-    UTF16_MARKS,
+    WIDE_TEXT_MARKS,
     OtherFormat,
     find_other_format,
 )
@@ -112,8 +112,11 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         yield from _read_json_objects(stream, name)
     elif text_head.startswith(b"["):
         yield from _batches_of_list(_parse_trips(stream.read(), name), name)
-    elif head.startswith(UTF16_MARKS) and _is_utf16_json(head):
-        raise SourceError(f"cannot read trips from {name}: it is JSON in UTF-16", hint="Save it in UTF-8.")
+    elif head.startswith(WIDE_TEXT_MARKS) and _is_wide_json(head):
+        encoding = encoding_of(head)[: len("utf-16")].upper()
+        raise SourceError(
+            f"cannot read trips from {name}: it is JSON in {encoding}", hint="Save it in UTF-8."
+        )
     elif other := find_other_format(head):
         raise _other_format(name, other)
     elif len(header_columns(head)) > 1:
@@ -129,8 +132,8 @@ def _other_format(name: str, other: OtherFormat) -> SourceError:
     return SourceError(f"cannot read trips from {name}: it is {other.name}", hint=other.hint)
 
 
-def _is_utf16_json(head: bytes) -> bool:
-    text = head[: len(head) // 2 * 2].decode("utf-16", errors="replace")
+def _is_wide_json(head: bytes) -> bool:
+    text = head.decode(encoding_of(head), errors="replace").removeprefix("\ufeff")
     return text.lstrip().startswith(("{", "["))
 
 

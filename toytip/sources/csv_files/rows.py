@@ -34,8 +34,11 @@ from toytip.stages.conform import FIRST_ROW_LINE
 CSV_BLOCK_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 4 * 2**20
 DELIMITERS = (",", ";", "\t", "|")
+# The mark of UTF-32 begins with that of UTF-16.
 ENCODINGS_BY_MARK = {
     codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
@@ -82,7 +85,7 @@ def header_columns(head: bytes) -> tuple[str, ...]:
     >>> header_columns(b"VendorID; fare_amount\r\n2;14,2")
     ('VendorID', 'fare_amount')
     """
-    encoding = _encoding_of(head)
+    encoding = encoding_of(head)
     return _read_header(_first_line(head.decode(encoding, "replace").encode()), encoding).columns
 
 
@@ -93,7 +96,7 @@ def read_csv(text: Any) -> Iterator[CsvBlock]:
     compressed and corrupt, and ValueError if a line cannot be read.
     """
     mark = _read(text, max(map(len, ENCODINGS_BY_MARK)))
-    encoding = _encoding_of(mark)
+    encoding = encoding_of(mark)
     blocks = _iterate_lines(text, encoding, mark)
     first = next(blocks, b"")
     line = _first_line(_to_utf8(first, encoding))
@@ -110,7 +113,8 @@ def read_csv_from(text: Any, layout: CsvLayout) -> Iterator[CsvBlock]:
     return _read_rows(_iterate_lines(text, layout.encoding), layout)
 
 
-def _encoding_of(head: bytes) -> str:
+def encoding_of(head: bytes) -> str:
+    """Return the encoding of text that begins with `head`, as Python knows it."""
     return next((name for mark, name in ENCODINGS_BY_MARK.items() if head.startswith(mark)), "utf-8")
 
 
@@ -167,7 +171,7 @@ def _end_of_lines(content: bytes, encoding: str) -> int:
     for character in "\n\r":
         mark = character.encode(encoding)
         position = content.rfind(mark)
-        while position > 0 and position % len(mark):  # within another character of UTF-16
+        while position > 0 and position % len(mark):  # within other characters
             position = content.rfind(mark, 0, position + len(mark) - 1)
         if position >= 0:
             return position + len(mark)
