@@ -255,6 +255,20 @@ def test_the_scores_do_not_replace_the_trips(name, tmp_path, monkeypatch):
     assert trips.read_text() == "VendorID\n1\n"
 
 
+def test_the_output_can_be_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with batch_files.open_answer_writer("-", "~/scores.csv", io.BytesIO()):
+        pass
+    trips = tmp_path / "scores.csv"
+    assert trips.read_text().startswith('"row"')
+    for names in (("~/scores.csv", str(trips)), (str(trips), "~/scores.csv")):
+        with (
+            pytest.raises(ConfigError, match="it is the file with the trips"),
+            batch_files.open_answer_writer(*names, io.BytesIO()),
+        ):
+            pass
+
+
 def test_the_suffix_of_the_output_can_be_in_upper_case(tmp_path):
     output = tmp_path / "SCORES.CSV"
     with batch_files.open_answer_writer("-", str(output), io.BytesIO()):
