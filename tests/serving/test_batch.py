@@ -218,6 +218,7 @@ def test_an_unknown_output_format_is_an_error(model_store, invoke_cli):
         ("none.csv", None, "the file does not exist"),
         ("empty.parquet", b"", "it is empty"),
         ("bad.parquet", b"no trips", "it is not a Parquet file"),
+        ("utf-32.jsonl", '{"VendorID": 1}'.encode("utf-32"), "it is JSON in UTF-32"),
         ("utf-16.jsonl", '{"VendorID": 1}'.encode("utf-16"), "it is JSON in UTF-16"),
     ],
 )
@@ -252,6 +253,20 @@ def test_the_scores_do_not_replace_the_trips(name, tmp_path, monkeypatch):
     ):
         pass
     assert trips.read_text() == "VendorID\n1\n"
+
+
+def test_the_output_can_be_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with batch_files.open_answer_writer("-", "~/scores.csv", io.BytesIO()):
+        pass
+    trips = tmp_path / "scores.csv"
+    assert trips.read_text().startswith('"row"')
+    for names in (("~/scores.csv", str(trips)), (str(trips), "~/scores.csv")):
+        with (
+            pytest.raises(ConfigError, match="it is the file with the trips"),
+            batch_files.open_answer_writer(*names, io.BytesIO()),
+        ):
+            pass
 
 
 def test_the_suffix_of_the_output_can_be_in_upper_case(tmp_path):

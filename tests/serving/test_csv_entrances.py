@@ -75,6 +75,8 @@ CONTENTS = {
     "byte order mark": "\ufeff" + TEXT,
     "UTF-16": TEXT.encode("utf-16"),
     "UTF-16 of the other byte order": "\ufeff".encode("utf-16-be") + TEXT.encode("utf-16-be"),
+    "UTF-32": TEXT.encode("utf-32"),
+    "UTF-32 of the other byte order": ("\ufeff" + TEXT).encode("utf-32-be"),
     "UTF-16 with odd letters": FRAME.assign(note="\u0a0d\u0d0a\u010a").to_csv(index=False).encode("utf-16"),
     "semicolon": FRAME.to_csv(index=False, sep=";"),
     "tab": FRAME.to_csv(index=False, sep="\t"),
@@ -171,12 +173,33 @@ def test_a_number_has_one_meaning_in_a_run_and_a_score(name, tmp_path):
 
 
 LINES = TEXT.splitlines(keepends=True)
+
+
+def with_notes(notes):
+    """Return the lines with a last column of texts, some of which replace `good`."""
+    texts = ["note", *(notes.get(row, "good") for row in range(ROWS))]
+    return "".join(f"{line.rstrip()},{text}\n" for line, text in zip(LINES, texts, strict=True))
+
+
 FAULTS = {
     "a value too many": (
         "".join([*LINES[:2], LINES[2].replace(",", ",ten,", 1), *LINES[3:]]),
         "line 3 has 20 values, and the header has 19 columns",
     ),
     "a value too few": ("".join([*LINES, "1,2\n"]), "line 62 has 2 values, and the header has 19 columns"),
+    "a quote without an end in two lines": (
+        with_notes({5: '"5 stars', 40: '"fine'}),
+        "line 7: a quoted text contains a line break",
+    ),
+    "a quote without an end": (with_notes({5: '"5 stars'}), "line 7: a quoted text contains a line break"),
+    "a line break in a text": (
+        with_notes({5: '"5\nstars"', 9: '"4\r\nstars"'}),
+        "line 7: a quoted text contains a line break",
+    ),
+    "a line break before a value too many": (
+        with_notes({5: '"5\nstars"', 9: "4,stars"}),
+        "line 7: a quoted text contains a line break",
+    ),
     "no number": (
         FRAME.assign(fare_amount="ten").to_csv(index=False),
         "column fare_amount has 60 of 60 values that are not a number up to 1,000,000,000,000, for example 'ten'",

@@ -130,6 +130,14 @@ def test_a_body_that_is_refused_is_no_file_of_trips(name, tmp_path):
     assert "Write one object per trip" in caught.value.hint or "per column" not in name
 
 
+@pytest.mark.parametrize("columns", [[], ["VendorID"]])
+def test_a_parquet_file_without_rows_needs_the_columns(columns, tmp_path):
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(FRAME[columns].iloc[:0], preserve_index=False), content)
+    with pytest.raises(SchemaError, match=r"cannot score the trips: .*lpep_pickup_datetime.* are missing"):
+        score(content.getvalue(), tmp_path)
+
+
 @pytest.mark.parametrize("content", [TEXT.partition("\n")[0], TEXT.partition("\n")[0] + "\n", "[]"])
 def test_files_without_trips_have_no_scores(content, tmp_path):
     assert score(content.encode(), tmp_path) == ([], [])

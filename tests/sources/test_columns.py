@@ -369,6 +369,23 @@ LAYOUTS = {
             "If the TLC published the file, download it again. Convert fare_amount to a number."
         ),
     ),
+    "many problems": (
+        lambda t: replaced(
+            t,
+            **{
+                name: pa.array(["ten"] * 50)
+                for name in t.column_names
+                if name.endswith(("amount", "surcharge", "ID"))
+            },
+        ),
+        "for example 'ten' in row 0 (counted from 0) and 3 other problems",
+        "Convert VendorID, PULocationID, DOLocationID and RatecodeID to a whole number.",
+    ),
+    "a header without a delimiter": (
+        lambda t: renamed(t.select([0]), tpep_pickup_datetime="x" * 100),
+        "it is not a yellow, green or fhvhv trip record",
+        f"the columns '{'x' * 60}', ...",
+    ),
     "a time of nulls": (
         lambda t: replaced(t, tpep_dropoff_datetime=pa.nulls(50, pa.timestamp("us"))),
         "column tpep_dropoff_datetime holds only nulls",

@@ -31,9 +31,11 @@ def drop(folder, column):
     pq.write_table(raw_table(9).drop_columns([column]), only(folder))
 
 
-def replace(folder, column, values):
+def replace(folder, column, values, **options):
     table = raw_table(9)
-    pq.write_table(table.set_column(table.column_names.index(column), column, values), only(folder))
+    pq.write_table(
+        table.set_column(table.column_names.index(column), column, values), only(folder), **options
+    )
 
 
 BROKEN = {
@@ -63,6 +65,10 @@ BROKEN = {
     "codes of NaN and nulls": (
         lambda f: replace(f, "PULocationID", pa.array([None, *[float("nan")] * 8], pa.float32())),
         "PULocationID holds only nulls",
+    ),
+    "codes of nulls without statistics": (
+        lambda f: replace(f, "VendorID", pa.nulls(9, pa.int64()), write_statistics=False),
+        "VendorID holds only nulls",
     ),
     "a fare in words": (
         lambda f: replace(f, "fare_amount", pa.array(["x"] * 9)),

@@ -25,7 +25,7 @@ from toytip.core.columns import ColumnValues
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import REJECTS, TRIPS
-from toytip.core.time_values import to_new_york
+from toytip.core.time_values import NEW_YORK, other_reading, to_new_york
 from toytip.datasets.tlc.dataset import TLC
 from toytip.datasets.tlc.fields import FIELDS_BY_NAME
 from toytip.errors import SchemaError, ToytipError
@@ -250,6 +250,14 @@ def test_an_epoch_number_means_the_timestamp_without_a_zone():
         assert converted.conversion.startswith("from epoch numbers in ")
 
 
+def test_nanoseconds_keep_the_first_times_of_their_range():
+    """NumPy's own conversion makes the year 2262 of the first microsecond."""
+    counts = [-(2**63 - 1), -(2**63) + 808, -1, 1_999, 2**63 - 1, None]
+    times = read(pa.array(counts, pa.timestamp("ns")), PICKUP).array
+    expected = [None if count is None else count // 1000 for count in counts]
+    assert times.tolist() == np.array(expected, "datetime64[us]").tolist()
+
+
 def test_an_epoch_number_does_not_depend_on_the_other_numbers():
     """A partition with other rows would otherwise have other times."""
     numbers = [1_673_337_600, 1_673_337_600_000, 1_673_337_600_000_000, 1_673_337_600_000_000_000]
@@ -268,6 +276,24 @@ def test_the_digits_of_a_date_and_a_time_are_no_epoch_number(digits, convert):
     converted = read(pa.array([convert(digits), convert(epoch)]), PICKUP)
     assert converted.unreadable.tolist() == [True, False]
     assert converted.array[1] == np.datetime64("2023-07-01T08:00")
+
+
+def test_a_time_zone_that_does_not_exist_is_named():
+    column = pa.chunked_array([pa.array([0], pa.timestamp("us", "Mars/Olympus"))])
+    with pytest.raises(SchemaError, match="the time zone Mars/Olympus: it does not exist") as caught:
+        other_reading(column)
+    assert "Correct the time zone" in caught.value.hint
+
+
+def test_a_machine_without_time_zones_needs_the_database(monkeypatch):
+    def local_timestamp(_):
+        raise pa.ArrowInvalid("no time zone database")
+
+    monkeypatch.setattr(pc, "local_timestamp", local_timestamp)
+    for zone in (NEW_YORK, "UTC"):
+        with pytest.raises(SchemaError, match="this machine has no data on it") as caught:
+            to_new_york(np.zeros(1, "datetime64[us]"), zone)
+        assert "package tzdata" in caught.value.hint
 
 
 def test_the_repeated_hour_and_the_change_of_clocks():

@@ -78,8 +78,12 @@ def _to_microseconds(
     times: npt.NDArray[np.datetime64], unit: str
 ) -> tuple[npt.NDArray[np.datetime64], BoolArray | None]:
     """Return times in microseconds, and which of them are beyond the range of microseconds."""
-    if unit in ("us", "ns"):
+    if unit == "us":
         return times.astype("datetime64[us]", copy=False), None
+    if unit == "ns":  # NumPy's own conversion wraps the first microsecond of the range
+        microseconds = (times.view(np.int64) // 1000).view("datetime64[us]")
+        microseconds[np.isnat(times)] = np.datetime64("NaT")
+        return microseconds, None
     limit = np.iinfo(np.int64).max // (10**6 // _UNITS_PER_SECOND[unit])
     counts = times.view(np.int64)
     beyond = ~np.isnat(times) & ((counts > limit) | (counts < -limit))
@@ -92,12 +96,19 @@ def to_new_york(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> n
     """Return New York's times at instants, which are given as UTC times.
 
     An instant has exactly one local time, so that the hour that is repeated in autumn is not
-    ambiguous here. Raises SchemaError if this machine has no time zone database.
+    ambiguous here. `zone` is another zone whose times to return. Raises SchemaError if it does not
+    exist, or if this machine has no time zone database.
     """
     inside = np.clip(instants, _FIRST_INSTANT, _LAST_INSTANT)
     try:
         local = pc.local_timestamp(pa.array(inside).cast(pa.timestamp("us", zone)))
     except pa.ArrowInvalid:
+        if zone != NEW_YORK:
+            to_new_york(np.zeros(1, "datetime64[us]"))  # raises without a time zone database
+            raise SchemaError(
+                f"cannot convert times to the time zone {zone}: it does not exist",
+                hint="Correct the time zone, for example to UTC, or remove it from the times.",
+            ) from None
         raise SchemaError(
             f"cannot convert times to the time zone {zone}: this machine has no data on it",
             hint="Install the time zone database (package tzdata), or remove the time zone from the times.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -141,8 +142,8 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
     if output is None:
         yield _json_lines_writer(stdout)
         return
-    target = Path(output)
-    if trips != "-" and target.exists() and Path(trips).exists() and target.samefile(trips):
+    target, source = _expand_home(output), _expand_home(trips)
+    if trips != "-" and target.exists() and source.exists() and target.samefile(source):
         raise ConfigError(
             f"cannot write the scores to {output}: it is the file with the trips",
             hint="Set --output to a different file.",
@@ -158,6 +159,11 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
         ) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _expand_home(path: str) -> Path:
+    """Return a path with the home folder in place of ~, or as it is without a home."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - never fails
 
 
 def _file_writer(path: Path, suffix: str, stack: contextlib.ExitStack) -> AnswerWriter:

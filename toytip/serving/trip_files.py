@@ -29,9 +29,16 @@ from toytip.serving.json_text import (
     parse_json,
     unwrap_trips,
 )
-from toytip.sources.csv_files.rows import CSV_HINT, header_columns, read_csv
-from toytip.sources.formats import GZIP_MAGIC, PARQUET_MAGIC, UTF16_MARKS, find_other_format
-from toytip.sources.reader import open_parquet
+from toytip.sources.csv_files.rows import CSV_HINT, encoding_of, header_columns, read_csv
+from toytip.sources.formats import (
+    ENCRYPTED_PARQUET,
+    GZIP_MAGIC,
+    PARQUET_MAGIC,
+    WIDE_TEXT_MARKS,
+    OtherFormat,
+    find_other_format,
+)
+from toytip.sources.reader import has_encrypted_columns, open_parquet
 from toytip.stages.conform import RowLabel, label_line, label_row
 
 SCORING_BATCH_ROWS = 50_000
@@ -105,10 +112,13 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         yield from _read_json_objects(stream, name)
     elif text_head.startswith(b"["):
         yield from _batches_of_list(_parse_trips(stream.read(), name), name)
-    elif head.startswith(UTF16_MARKS) and _is_utf16_json(head):
-        raise SourceError(f"cannot read trips from {name}: it is JSON in UTF-16", hint="Save it in UTF-8.")
+    elif head.startswith(WIDE_TEXT_MARKS) and _is_wide_json(head):
+        encoding = encoding_of(head)[: len("utf-16")].upper()
+        raise SourceError(
+            f"cannot read trips from {name}: it is JSON in {encoding}", hint="Save it in UTF-8."
+        )
     elif other := find_other_format(head):
-        raise SourceError(f"cannot read trips from {name}: it is {other.name}", hint=other.hint)
+        raise _other_format(name, other)
     elif len(header_columns(head)) > 1:
         yield from _read_csv(stream, name)
     else:
@@ -118,15 +128,23 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         )
 
 
-def _is_utf16_json(head: bytes) -> bool:
-    text = head[: len(head) // 2 * 2].decode("utf-16", errors="replace")
+def _other_format(name: str, other: OtherFormat) -> SourceError:
+    return SourceError(f"cannot read trips from {name}: it is {other.name}", hint=other.hint)
+
+
+def _is_wide_json(head: bytes) -> bool:
+    text = head.decode(encoding_of(head), errors="replace").removeprefix("\ufeff")
     return text.lstrip().startswith(("{", "["))
 
 
 def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
     seekable = stream if stream.seekable() else io.BytesIO(stream.read())
-    first_row = 0
-    for batch in open_parquet(pa.PythonFile(seekable, "r")).iter_batches(SCORING_BATCH_ROWS):
+    first_row, parquet = 0, open_parquet(pa.PythonFile(seekable, "r"))
+    if has_encrypted_columns(seekable, parquet.metadata):
+        raise _other_format(name, ENCRYPTED_PARQUET)
+    # Without rows, a file must have the columns of trips, too.
+    yield TripBatch.of(parquet.schema_arrow.empty_table(), label_row)
+    for batch in parquet.iter_batches(SCORING_BATCH_ROWS):
         label = partial(_label_in_file, label_row=label_row, name=name, first_row=first_row)
         yield TripBatch.of(pa.Table.from_batches([batch]), label)
         first_row += batch.num_rows

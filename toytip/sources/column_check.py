@@ -19,7 +19,7 @@ from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
-from toytip.core.text import join_words
+from toytip.core.text import join_words, plural
 from toytip.core.time_values import EPOCH_NUMBERS, count_date_orders, other_reading
 from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
 from toytip.datasets.words import KINDS
@@ -52,6 +52,8 @@ DOWNLOAD_PUBLISHED = "If the TLC published the file, download it again."
 MAX_SHIFTED_SHARE = 0.025
 MAX_SHIFTED_ROWS = 5
 _SHARE_OF_5_HOURS = 5 / (30 * 24)
+# An error describes at most so many problems of a file. Its hint has all columns.
+MAX_PROBLEMS = 6
 _HOUR = np.timedelta64(1, "h")
 
 # Reads columns of a file, in batches.
@@ -78,7 +80,7 @@ def check_columns(
     read: ColumnReader,
     label: RowLabel = label_row,
 ) -> FileColumns:
-    """Return the columns of a file. Raises SourceError, with all problems of the file.
+    """Return the columns of a file. Raises SourceError, with the problems of the file.
 
     `name` is the path of the file for messages. `month` is the month in this path, if it has one.
     `read` is called only if the types of some columns are not those of the TLC. `label` names a row
@@ -96,7 +98,7 @@ def check_columns(
     if findings.unusual:
         _check_values(findings, month, read)
     if findings.problems:
-        raise SourceError(f"cannot use {name}: {join_words(findings.problems)}", hint=findings.hint)
+        raise SourceError(f"cannot use {name}: {findings.description}", hint=findings.hint)
     return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
 
 
@@ -115,7 +117,7 @@ def find_taxi(name: str, names: Sequence[str]) -> str:
         raise SourceError(
             f"cannot use {name}: it is not a {join_words(KINDS, 'or')} trip record",
             hint=f"Use files with a column {join_words(_pickup_columns(), 'or')}. "
-            f"This file has the columns {', '.join(map(repr, names[:5]))}, ...",
+            f"This file has the columns {', '.join(repr(name[:60]) for name in names[:5])}, ...",
         )
     taxi = dataset.layout.detect_kind(names) or _taxi_in_name(name, dataset)
     if taxi is None:
@@ -177,6 +179,14 @@ class _Findings:
         self.missing: list[str] = []
         self.unusual: dict[str, Field] = {}
         """The fields of columns whose values must be checked, by column."""
+
+    @property
+    def description(self) -> str:
+        """The problems as text. If there are many, only the first ones are complete."""
+        others = len(self.problems) - MAX_PROBLEMS
+        if others <= 1:
+            return join_words(self.problems)
+        return join_words([*self.problems[:MAX_PROBLEMS], plural(others, "other problem")])
 
     @property
     def hint(self) -> str:

@@ -25,6 +25,7 @@ from toytip.sources.csv_files.layout import CsvContent, read_csv_content
 from toytip.sources.csv_files.rows import CSV_HINT, open_text, read_csv_columns
 from toytip.sources.formats import (
     DOWNLOAD_AGAIN,
+    ENCRYPTED_PARQUET,
     HEAD_BYTES,
     detect_format,
     require_csv_in_archive,
@@ -45,6 +46,7 @@ from toytip.sources.path_months import PathMonth, month_of_path
 from toytip.sources.reader import (
     FOOTER_BUFFER_BYTES,
     file_version,
+    has_encrypted_columns,
     has_no_value,
     open_parquet,
     read_columns,
@@ -152,6 +154,8 @@ def check_file(
             if detect_format(uri, info["size"], head) == "csv":
                 return _check_csv(uri, path, info, _read_csv(stream, uri), storage_options)
             footer = open_parquet(stream, buffer_size=FOOTER_BUFFER_BYTES)
+            if has_encrypted_columns(stream, footer.metadata):
+                raise SourceError(f"{failure}: it is {ENCRYPTED_PARQUET.name}", hint=ENCRYPTED_PARQUET.hint)
             return _check_parquet(uri, path, info, footer, storage_options)
     except ToytipError:
         raise

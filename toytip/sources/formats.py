@@ -14,7 +14,8 @@ from toytip.io.base import uri_scheme
 
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
-UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# The byte order marks of text in UTF-16 and UTF-32.
+WIDE_TEXT_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 HEAD_BYTES = 1024
 DOWNLOAD_AGAIN = "Download the file again with `toytip source download`."
 CONVERT = "Convert the file to Parquet, or download the Parquet file."
@@ -36,6 +37,7 @@ def _starts_with(text: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:" + text + rb")", re.IGNORECASE)
 
 
+ENCRYPTED_PARQUET = OtherFormat(re.compile(rb"PARE"), "an encrypted Parquet file", "Decrypt the file.")
 _OTHER_FORMATS = (
     OtherFormat(
         _starts_with(rb"version https://git-lfs"),
@@ -53,7 +55,7 @@ _OTHER_FORMATS = (
     OtherFormat(re.compile(rb"\x28\xb5\x2f\xfd"), "compressed with zstd", "Extract the file with `unzstd`."),
     OtherFormat(re.compile(rb"BZh"), "compressed with bzip2", "Extract the file with `bunzip2`."),
     OtherFormat(re.compile(rb"\xfd7zXZ"), "compressed with xz", "Extract the file with `unxz`."),
-    OtherFormat(re.compile(rb"PARE"), "an encrypted Parquet file", "Decrypt the file."),
+    ENCRYPTED_PARQUET,
     OtherFormat(re.compile(rb"ORC"), "an ORC file", CONVERT),
     OtherFormat(re.compile(rb"ARROW1|FEA1"), "an Arrow or Feather file", CONVERT),
     OtherFormat(re.compile(rb"Obj\x01"), "an Avro file", CONVERT),
@@ -113,7 +115,7 @@ def detect_format(uri: str, size: int, head: bytes) -> Format:
             f"{failure}: it is compressed with gzip",
             hint="Extract the file with `gunzip`. Only a CSV file can be compressed, as NAME.csv.gz.",
         )
-    is_binary = b"\0" in head and not head.startswith(UTF16_MARKS)
+    is_binary = b"\0" in head and not head.startswith(WIDE_TEXT_MARKS)
     if is_binary and is_csv_name:
         raise SourceError(
             f"{failure}: it has NUL characters, as text in UTF-16 without a byte order mark",
@@ -129,8 +131,11 @@ def detect_format(uri: str, size: int, head: bytes) -> Format:
 
 
 def _is_text(head: bytes) -> bool:
-    """Return whether bytes are text in UTF-8 or UTF-16. The last character can be incomplete."""
-    if head.startswith(UTF16_MARKS):
+    """Return whether bytes are text in UTF-8, or in UTF-16 or UTF-32 with a mark.
+
+    The last character can be incomplete.
+    """
+    if head.startswith(WIDE_TEXT_MARKS):
         return True
     try:
         head[:-4].decode() if len(head) > 4 else head.decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
 from toytip.sources.csv_files.rows import CsvReader
+from toytip.sources.formats import PARQUET_MAGIC
 from toytip.sources.windows import in_window, pickup_months, rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
@@ -28,6 +30,9 @@ from toytip.sources.windows import in_window, pickup_months, rows_in_window
 BATCH_ROWS = 65_536
 # A stream from which only the footer and a few columns are read needs no larger buffer.
 FOOTER_BUFFER_BYTES = 2**16
+FOOTER_LENGTH_BYTES = 4
+# The nonce and the tag of the signature of a footer.
+FOOTER_SIGNATURE_BYTES = 12 + 16
 
 
 def open_parquet(stream: Any, *, pre_buffer: bool = True, buffer_size: int = 0) -> pq.ParquetFile:
@@ -43,6 +48,17 @@ def open_parquet(stream: Any, *, pre_buffer: bool = True, buffer_size: int = 0) 
         coerce_int96_timestamp_unit="us",
         page_checksum_verification=True,
     )
+
+
+def has_encrypted_columns(stream: Any, metadata: pq.FileMetaData) -> bool:
+    """Return whether some columns of a Parquet file are encrypted, given its readable footer.
+
+    The content of such a footer is signed. Arrow ends the process if it is asked for the statistics
+    of such a column.
+    """
+    stream.seek(-len(PARQUET_MAGIC) - FOOTER_LENGTH_BYTES, io.SEEK_END)
+    length = int.from_bytes(stream.read(FOOTER_LENGTH_BYTES), "little")
+    return bool(length == metadata.serialized_size + FOOTER_SIGNATURE_BYTES)
 
 
 def column_statistics(metadata: pq.FileMetaData, name: str) -> list[pq.Statistics | None]:
@@ -72,15 +88,26 @@ def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
 def has_no_value(file: pq.ParquetFile, column: str) -> bool:
     """Return whether a column has only nulls and NaN. A footer does not count NaN.
 
-    A column is read only if its footer has no largest value, which NaN cannot be.
+    The rows of a row group are read only if its statistics have no number of nulls, or if they have
+    no largest value, which NaN cannot be.
     """
-    metadata = file.metadata
-    if count_nulls(metadata, column) == metadata.num_rows:
-        return True
-    is_float = pa.types.is_floating(file.schema_arrow.field(column).type)
-    if not is_float or any(item is None or item.has_min_max for item in column_statistics(metadata, column)):
+    if pa.types.is_nested(file.schema_arrow.field(column).type):
         return False
-    batches = file.iter_batches(BATCH_ROWS, columns=[column], use_threads=False)
+    groups = range(file.metadata.num_row_groups)
+    statistics = column_statistics(file.metadata, column)
+    return all(_group_has_no_value(file, column, group, statistics[group]) for group in groups)
+
+
+def _group_has_no_value(
+    file: pq.ParquetFile, column: str, group: int, statistics: pq.Statistics | None
+) -> bool:
+    is_float = pa.types.is_floating(file.schema_arrow.field(column).type)
+    if statistics is not None and statistics.has_null_count:
+        if statistics.null_count == file.metadata.row_group(group).num_rows:
+            return True
+        if statistics.has_min_max or not is_float:
+            return False
+    batches = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False)
     return all(pc.all(batch.column(0).is_null(nan_is_null=True)).as_py() for batch in batches)
 
 

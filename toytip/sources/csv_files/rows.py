@@ -7,6 +7,7 @@ Only numbers change: they lose the separators of groups of digits, and a decimal
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import gzip
 import re
@@ -33,15 +34,19 @@ from toytip.stages.conform import FIRST_ROW_LINE
 CSV_BLOCK_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 4 * 2**20
 DELIMITERS = (",", ";", "\t", "|")
+# The mark of UTF-32 begins with that of UTF-16.
 ENCODINGS_BY_MARK = {
     codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 CSV_HINT = (
     "Correct the lines of the file, or convert it to Parquet. "
-    "A text that contains the delimiter must be in double quotes."
+    "A text that contains the delimiter must be in double quotes, and must end in its line."
 )
+_NOT_EMPTY_LINE = re.compile(rb"[^\r\n]+")
 _FIRST_LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)?")
 
 
@@ -80,7 +85,7 @@ def header_columns(head: bytes) -> tuple[str, ...]:
     >>> header_columns(b"VendorID; fare_amount\r\n2;14,2")
     ('VendorID', 'fare_amount')
     """
-    encoding = _encoding_of(head)
+    encoding = encoding_of(head)
     return _read_header(_first_line(head.decode(encoding, "replace").encode()), encoding).columns
 
 
@@ -91,7 +96,7 @@ def read_csv(text: Any) -> Iterator[CsvBlock]:
     compressed and corrupt, and ValueError if a line cannot be read.
     """
     mark = _read(text, max(map(len, ENCODINGS_BY_MARK)))
-    encoding = _encoding_of(mark)
+    encoding = encoding_of(mark)
     blocks = _iterate_lines(text, encoding, mark)
     first = next(blocks, b"")
     line = _first_line(_to_utf8(first, encoding))
@@ -108,7 +113,8 @@ def read_csv_from(text: Any, layout: CsvLayout) -> Iterator[CsvBlock]:
     return _read_rows(_iterate_lines(text, layout.encoding), layout)
 
 
-def _encoding_of(head: bytes) -> str:
+def encoding_of(head: bytes) -> str:
+    """Return the encoding of text that begins with `head`, as Python knows it."""
     return next((name for mark, name in ENCODINGS_BY_MARK.items() if head.startswith(mark)), "utf-8")
 
 
@@ -165,7 +171,7 @@ def _end_of_lines(content: bytes, encoding: str) -> int:
     for character in "\n\r":
         mark = character.encode(encoding)
         position = content.rfind(mark)
-        while position > 0 and position % len(mark):  # within another character of UTF-16
+        while position > 0 and position % len(mark):  # within other characters
             position = content.rfind(mark, 0, position + len(mark) - 1)
         if position >= 0:
             return position + len(mark)
@@ -188,7 +194,8 @@ def _read_rows(blocks: Iterable[bytes], layout: CsvLayout) -> Iterator[CsvBlock]
 def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     """Return the columns of trip records in a block of lines, as text.
 
-    Raises ValueError if a line has more or fewer values than the header.
+    Raises ValueError if a line has more or fewer values than the header, or if a quoted text does
+    not end in its line. From such lines, Arrow would make one row.
     """
     field_of = dataset.field_names.field_of
     positions = [position for position, name in enumerate(layout.columns) if field_of(name)]
@@ -196,17 +203,31 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     lines, broken = _to_utf8(block, layout.encoding), list[pv.InvalidRow]()
     if not positions or not lines.strip():
         return pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names)
+    first_line = FIRST_ROW_LINE + layout.offset_row
     try:
-        columns = _parse_lines(lines, layout, positions, broken)
+        rows = pa.Table.from_arrays(_parse_lines(lines, layout, positions, broken), names)
     except pa.ArrowInvalid:
+        _require_rows_in_lines(lines, layout.delimiter, first_line)
         if not broken:
             raise
-        number = FIRST_ROW_LINE + layout.offset_row + broken[0].number - 1
         raise ValueError(
-            f"line {number:,} has {plural(broken[0].actual_columns, 'value')}, "
+            f"line {first_line + broken[0].number - 1:,} has {plural(broken[0].actual_columns, 'value')}, "
             f"and the header has {plural(broken[0].expected_columns, 'column')}"
         ) from None
-    return pa.Table.from_arrays(columns, names)
+    if len(rows) != len(_NOT_EMPTY_LINE.findall(lines)):
+        _require_rows_in_lines(lines, layout.delimiter, first_line)
+    return rows
+
+
+def _require_rows_in_lines(lines: bytes, delimiter: str, first_line: int) -> None:
+    """Raise ValueError if a row has several lines. `first_line` is the number of the first line."""
+    texts = [line.decode("latin-1") for line in _NOT_EMPTY_LINE.findall(lines)]
+    reader = csv.reader(texts, delimiter=delimiter)
+    for row in range(len(texts)):
+        with contextlib.suppress(csv.Error):  # a text is very long
+            next(reader, None)
+        if reader.line_num > row + 1:
+            raise ValueError(f"line {first_line + row:,}: a quoted text contains a line break")
 
 
 def _parse_lines(
