@@ -63,9 +63,9 @@ def test_monitor_exits_with_3_for_an_alert_and_publishes_its_measurements(finish
     files = f"{store}/dev/monitoring/*/*/*/*.parquet"
     rows = duckdb.sql(
         f"select version, month, name from read_parquet('{files}', hive_partitioning=true) "
-        "where alert and kind = 'share' and name = 'card' order by version"
+        "where alert and kind = 'share' and name = 'segment' order by version"
     ).fetchall()
-    assert rows == [(version, 4, "card") for version in versions]
+    assert rows == [(version, 4, "segment") for version in versions]
 
 
 def test_monitor_prints_alerts_and_causes(finished_run, invoke_cli):

@@ -33,7 +33,8 @@ def report(context, trips_by_month):
             context.store.write_data_file(TLC.table(REJECTS), context.version, record, rejects)
         )
         files[FEATURES.name].append(replace(make_part_record(month), rows=len(accepted)))
-    _report_rejected_months(context, "green", TLC.table(FEATURES), files)
+    plan = SimpleNamespace(dataset=TLC, source=SimpleNamespace(taxi="green"))
+    _report_rejected_months(context, plan, TLC.table(FEATURES), files)
     return context.progress.warnings
 
 

@@ -79,7 +79,12 @@ def test_a_cluster_of_processes_trains_the_same_model(ranks, rows, expected, cli
 def test_a_cluster_of_threads_trains_the_same_model(workers, rows, expected, tmp_path):
     """The rows are the files of a folder, and the labels and weights are columns."""
     lazy(rows[[*FEATURES, "label", "weight"]].sample(frac=1, random_state=workers), 5).to_parquet(tmp_path)
-    options = {"n_workers": workers, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    options = {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "processes": False,
+        "dashboard_address": "127.0.0.1:0",
+    }
     with distributed.LocalCluster(**options) as threads, distributed.Client(threads):
         fitted = ExactXGBClassifier(**PARAMS).fit(tmp_path, "label", "weight")
     assert model_of(fitted) == expected
