@@ -386,6 +386,16 @@ LAYOUTS = {
         "it is not a yellow, green or fhvhv trip record",
         f"the columns '{'x' * 60}', ...",
     ),
+    "halves of zones": (
+        lambda t: replaced(t, PULocationID=pa.array([74.5] * 50)),
+        "column PULocationID has 50 of 50 values that are not a whole number up to 16,777,216, for example '74.5'",
+        "Convert PULocationID to a whole number.",
+    ),
+    "decimals of zones": (
+        lambda t: replaced(t, PULocationID=pa.array([74.5] * 50).cast(pa.decimal128(5, 2))),
+        "column PULocationID has 50 of 50 values that are not a whole number up to 16,777,216, for example '74.50'",
+        "Convert PULocationID to a whole number.",
+    ),
     "a time of nulls": (
         lambda t: replaced(t, tpep_dropoff_datetime=pa.nulls(50, pa.timestamp("us"))),
         "column tpep_dropoff_datetime holds only nulls",

@@ -79,12 +79,14 @@ def check_columns(
     is_all_null: Callable[[str], bool],
     read: ColumnReader,
     label: RowLabel = label_row,
+    may_have_other_numbers: Callable[[str], bool] = lambda _: True,
 ) -> FileColumns:
     """Return the columns of a file. Raises SourceError, with the problems of the file.
 
     `name` is the path of the file for messages. `month` is the month in this path, if it has one.
     `read` is called only if the types of some columns are not those of the TLC. `label` names a row
-    of the file.
+    of the file. `may_have_other_numbers` tells whether floats of a column can be other numbers than
+    codes.
     """
     taxi = find_taxi(name, schema.names)
     dataset = match_dataset(schema.names)
@@ -94,7 +96,7 @@ def check_columns(
         if column is None or pa.types.is_null(schema.field(column).type) or is_all_null(column):
             findings.add_missing(field, column, taxi)
         else:
-            findings.add_type(field, column, schema.field(column).type)
+            findings.add_type(field, column, schema.field(column).type, may_have_other_numbers)
     if findings.unusual:
         _check_values(findings, month, read)
     if findings.problems:
@@ -157,13 +159,15 @@ def _merge_hint(repeated: Mapping[str, Sequence[str]]) -> str:
     return "Merge the columns of each field into one, or remove all but one of them."
 
 
-def _is_unusual(arrow_type: pa.DataType, field: Field) -> bool:
+def _is_unusual(arrow_type: pa.DataType, field: Field, may_have_other_numbers: Callable[[], bool]) -> bool:
     """Return whether the meaning of a column depends on its values."""
     if pa.types.is_dictionary(arrow_type):
         arrow_type = arrow_type.value_type
     if field.kind == "time":
         return not pa.types.is_timestamp(arrow_type) or arrow_type.tz is not None
-    return is_text(arrow_type)
+    if field.kind == "code" and pa.types.is_floating(arrow_type):
+        return may_have_other_numbers()
+    return is_text(arrow_type) or (field.kind == "code" and pa.types.is_decimal(arrow_type))
 
 
 class _Findings:
@@ -206,11 +210,17 @@ class _Findings:
             fix = SCORE_WITHOUT_TIPS if field.name in self.dataset.leaking_columns else ADD_VALUES
             self.add_problem(f"column {name} {cause}", name, fix, DOWNLOAD_PUBLISHED)
 
-    def add_type(self, field: Field, column: str, arrow_type: pa.DataType) -> None:
+    def add_type(
+        self,
+        field: Field,
+        column: str,
+        arrow_type: pa.DataType,
+        may_have_other_numbers: Callable[[str], bool],
+    ) -> None:
         kind = KIND_DESCRIPTIONS[field.kind]
         if not is_convertible(arrow_type, field):
             self.add_problem(f"column {column} is {arrow_type}, not {kind}", column, CONVERT[field.kind])
-        elif _is_unusual(arrow_type, field):
+        elif _is_unusual(arrow_type, field, lambda: may_have_other_numbers(column)):
             self.unusual[column] = field
 
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:

@@ -48,6 +48,7 @@ from toytip.sources.reader import (
     file_version,
     has_encrypted_columns,
     has_no_value,
+    may_have_other_numbers,
     open_parquet,
     read_columns,
 )
@@ -219,6 +220,7 @@ def _check_parquet(
         footer.schema_arrow,
         path.month if path else None,
         is_all_null=lambda column: has_no_value(footer, column),
+        may_have_other_numbers=lambda column: may_have_other_numbers(footer.metadata, column),
         read=lambda names: read_columns(uri, storage_options, names),
     )
     file = _with_columns(file, columns)

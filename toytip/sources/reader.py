@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toytip.core.access import StorageOptions
+from toytip.core.number_values import MAX_CODE
 from toytip.core.partitions import FileRows, SourcePartition
 from toytip.core.redact import first_line, mask_credentials
 from toytip.datasets.registry import match_dataset
@@ -109,6 +110,24 @@ def _group_has_no_value(
             return False
     batches = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False)
     return all(pc.all(batch.column(0).is_null(nan_is_null=True)).as_py() for batch in batches)
+
+
+def may_have_other_numbers(metadata: pq.FileMetaData, column: str) -> bool:
+    """Return whether a column of floats can have numbers other than codes.
+
+    The smallest and the largest value of each row group decide, so that the check of a published
+    file reads no rows. A row group without these values has no numbers.
+    """
+    for item in column_statistics(metadata, column):
+        if item is None:
+            return True
+        if item.has_min_max and not all(_is_code(value) for value in (item.min, item.max)):
+            return True
+    return False
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer() and abs(value) <= MAX_CODE
 
 
 def read_partition(partition: SourcePartition) -> pa.Table:
