@@ -14,7 +14,7 @@ from dask.base import tokenize
 from distributed.protocol import pickle
 
 from tests.support.models import raw_month
-from tests.support.projects import HEADER, MYTIPS, module_of
+from tests.support.projects import HEADER, MYTIPS, feature_source, module_of
 from tests.support.trips import make_trips
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
@@ -33,19 +33,14 @@ def project():
     return load_project(module_of(MYTIPS))
 
 
-def feature_source(body, *, needs="pickup_at", **changes):
-    """Return a module with one feature, whose body starts at line 5."""
-    options = {"available": "pickup", "dtype": "int8", **changes}
-    arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"{HEADER}@feature({arguments}, needs=[{needs!r}])\ndef mine(trips):\n    return {body}\n"
-
-
 ROWS = 'len(trips["pickup_at"])'
 # A module, the line that the error names, and a part of its message and of its hint.
 BAD_MODULES = {
     "syntax": ("x = (\n", 1, "never closed", "Correct the file"),
     "import": ("import nosuch\n", 1, "nosuch", "A project is one file"),
     "execution": (f"{HEADER}\n1 / 0\n", 4, "division by zero", "Correct"),
+    "exit": (f"{HEADER}import sys\nsys.exit(3)\n", 4, "SystemExit: 3", "Correct"),
+    "exit in a function": (feature_source("(_ for _ in ()).throw(SystemExit(3))"), 5, "SystemExit: 3", "Correct"),
     "nothing declared": (HEADER, None, "declares no feature", "Decorate"),
     "no arguments": (f"{HEADER}@feature\ndef mine(trips): ...\n", 3, "TypeError", "Correct"),
     "scalar": (feature_source("1"), 3, "a single value for 8 rows", "one value per row"),

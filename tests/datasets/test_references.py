@@ -149,6 +149,14 @@ BAD = {
         "Add a column",
     ),
     "duration": ((WEATHER.replace('"2h"', '"soon"'), ROWS), "valid_for is 'soon'", "1D"),
+    **{
+        f"duration of {text}": (
+            (WEATHER.replace('"2h"', f'"{text}"'), ROWS),
+            f"valid_for is '{text}', not a positive duration",
+            "1D",
+        )
+        for text in ("-1D", "0D", "NaT")
+    },
     "no frame": (
         (WEATHER.replace('["hour", "measured"])', '["hour", "measured"]).to_dict()'), ROWS),
         "dict",

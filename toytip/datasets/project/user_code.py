@@ -97,7 +97,7 @@ class Part:
             yield
         except ToytipError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             line = line_in(error, self.file)
             if isinstance(error, KeyError) and error.args and error.args[0] not in trips:
                 name = str(error.args[0])
