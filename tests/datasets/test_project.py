@@ -40,7 +40,12 @@ BAD_MODULES = {
     "import": ("import nosuch\n", 1, "nosuch", "A project is one file"),
     "execution": (f"{HEADER}\n1 / 0\n", 4, "division by zero", "Correct"),
     "exit": (f"{HEADER}import sys\nsys.exit(3)\n", 4, "SystemExit: 3", "Correct"),
-    "exit in a function": (feature_source("(_ for _ in ()).throw(SystemExit(3))"), 5, "SystemExit: 3", "Correct"),
+    "exit in a function": (
+        feature_source("(_ for _ in ()).throw(SystemExit(3))"),
+        5,
+        "SystemExit: 3",
+        "Correct",
+    ),
     "nothing declared": (HEADER, None, "declares no feature", "Decorate"),
     "no arguments": (f"{HEADER}@feature\ndef mine(trips): ...\n", 3, "TypeError", "Correct"),
     "scalar": (feature_source("1"), 3, "a single value for 8 rows", "one value per row"),
