@@ -60,6 +60,45 @@ BAD_MODULES = {
     "too early": (feature_source("0", needs="dropoff_at"), 3, "dropoff_at is known at dropoff", "dropoff"),
     "leak": (feature_source("0", needs="tip_amount"), 3, "tip_amount leaks the label", "Remove"),
     "column": (feature_source("0", needs="pickupat"), 3, "no column pickupat", "pickup_at?"),
+    "total": (feature_source("0", needs="total_amount"), 3, "total_amount leaks the label", "Remove"),
+    "feature of toytip": (
+        feature_source("0", needs="trip_speed"),
+        3,
+        "trip_speed is a feature, and a feature can read only columns",
+        "List the columns from which trip_speed is computed: ",
+    ),
+    "rate of toytip": (feature_source("0", needs="pickup_zone_rate"), 3, "is a feature", "Use a column"),
+    "own feature": (
+        feature_source("trips['pickup_at'] > trips['pickup_at']")
+        + feature_source("0", needs="mine").replace("def mine", "def other"),
+        8,
+        "mine is a feature",
+        "is computed: pickup_at",
+    ),
+    "feature in a label": (
+        f"{HEADER}@label(needs=['trip_speed'])\ndef mine(trips): ...\n",
+        3,
+        "trip_speed is a feature, and a label can read only columns",
+        "is computed",
+    ),
+    "leak in a segment": (
+        f"{HEADER}@segment(needs=['tip_amount'])\ndef mine(trips): ...\n",
+        3,
+        "tip_amount leaks the label",
+        "Remove",
+    ),
+    "feature in a segment": (
+        f"{HEADER}@segment(needs=['trip_speed'])\ndef mine(trips): ...\n",
+        3,
+        "trip_speed is a feature",
+        "is computed",
+    ),
+    "similar column": (
+        feature_source('trips["pickupat"]'),
+        5,
+        "did not get the column pickupat",
+        "Did you mean pickup_at? If not, add pickupat to needs.",
+    ),
     "dtype": (feature_source("0", dtype="float64"), 3, "dtype is 'float64'", "float32"),
     "availability": (feature_source("0", available="later"), 3, "'later'", "pickup or dropoff or payment"),
     "name of a column": (
@@ -130,6 +169,13 @@ def test_an_error_has_the_line_and_a_hint(source, line, cause, hint):
     assert ("bad.py, line" not in message) if line is None else (f"bad.py, line {line}" in message)
     assert hint in caught.value.hint
     assert "\n" not in message
+
+
+def test_a_text_is_the_name_of_one_column():
+    source = MYTIPS.replace('needs=["pickup_at"]', 'needs="pickup_at"')
+    source = source.replace('needs=["payment_type"]', 'needs="payment_type"')
+    project = load_project(module_of(source))
+    assert (project.features[-1].needs, project.segment.needs) == (("pickup_at",), ("payment_type",))
 
 
 def test_a_module_adds_to_the_data_set(project):

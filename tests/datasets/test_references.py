@@ -167,6 +167,21 @@ BAD = {
         "(mytips.py, line 9): FileNotFound",
         "Correct",
     ),
+    "column of the table": (
+        (WEATHER.replace('return trips["weather.rain"]', 'return trips["weather.rains"]'), ROWS),
+        "did not get the column weather.rains",
+        "Did you mean weather.rain?",
+    ),
+    "other column of the table": (
+        (WEATHER.replace('return trips["weather.rain"]', 'return trips["weather.snow_depth"]'), ROWS),
+        "did not get the column weather.snow_depth",
+        "Choose from weather.rain.",
+    ),
+    "table not in needs": (
+        (WEATHER.replace('needs=["weather"]', 'needs=["pickup_at"]'), ROWS),
+        "did not get the column weather.rain",
+        "Add weather to needs.",
+    ),
     "missing values": (
         (WEATHER.replace('"float32"', '"int8"'), ROWS),
         "not a number of type int8",

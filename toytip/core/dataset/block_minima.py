@@ -58,8 +58,8 @@ def _last_block(
     pending = np.arange(len(last))
     for level, smallest in enumerate(minima):
         candidates = pending[count[pending] % 2 == 1]
-        found = candidates[smallest[count[candidates] - 1] <= limit[candidates]]
-        block[found], size[found] = count[found] - 1, level
+        matching = candidates[smallest[count[candidates] - 1] <= limit[candidates]]
+        block[matching], size[matching] = count[matching] - 1, level
         pending = pending[size[pending] < 0]
         count[pending] //= 2
     return block, size

@@ -136,7 +136,7 @@ class ReferenceIndex:
     known_at: Int64Array
     """Time at which each row became known, in microseconds."""
     known_minima: tuple[Int64Array, ...]
-    """The earliest `known_at` of blocks of rows, with which a join skips rows that were not known."""
+    """Earliest `known_at` of blocks of rows. A join skips blocks of rows that were not known."""
     values: tuple[Float64Array, ...]
     """Values of each row, by column."""
 
@@ -188,8 +188,8 @@ class ReferenceIndex:
         row = np.where((row >= 0) & (group >= 0) & (self.group[row] == group), row, -1)
         late = np.flatnonzero((row >= 0) & (self.known_at[row] > moment))
         if len(late):
-            known = last_at_most(self.known_minima, row[late], moment[late])
-            row[late] = np.where(self.group[known] == group[late], known, -1)
+            earlier = last_at_most(self.known_minima, row[late], moment[late])
+            row[late] = np.where(self.group[earlier] == group[late], earlier, -1)
         return row
 
 

@@ -101,10 +101,20 @@ class Part:
             line = line_in(error, self.file)
             if isinstance(error, KeyError) and error.args and error.args[0] not in trips:
                 name = str(error.args[0])
-                hint = suggest_name(name, trips, f"Choose from {', '.join(trips)}.")
-                hint = hint if self.kind == "rule" else f"Add {name} to needs."
-                raise self.error(f"it did not get the column {name}", hint, line) from error
+                raise self.error(
+                    f"it did not get the column {name}", self._hint_on_column(name, trips), line
+                ) from error
             raise self.error(describe_error(error), "Correct the function.", line) from error
+
+
+    def _hint_on_column(self, name: str, trips: Columns) -> str:
+        """Return the hint on a column that the function did not get."""
+        # A rule gets all columns, and a feature gets all columns of its reference tables.
+        table, dot, _ = name.partition(".")
+        if self.kind == "rule" or (dot and any(column.startswith(f"{table}.") for column in trips)):
+            return suggest_name(name, trips, f"Choose from {', '.join(trips)}.")
+        similar = suggest_name(name, trips, "")
+        return f"{similar} If not, add {name} to needs." if similar else f"Add {table} to needs."
 
 
 def _arrays_of(frame: Columns) -> dict[str, npt.NDArray[Any]]:
