@@ -57,6 +57,18 @@ BAD_MODULES = {
     "fraction": (feature_source(f"np.full({ROWS}, 0.5)"), 3, "0.5 is not a number of type int8", "float32"),
     "missing": (feature_source(f"np.full({ROWS}, np.nan)"), 3, "nan is not a number", "float32"),
     "other rows": (feature_source(f"np.arange({ROWS})"), 3, "depends on other rows", "of the row itself"),
+    "random": (
+        feature_source(f"np.random.default_rng().random({ROWS})", dtype="float32"),
+        3,
+        "two calls with the same rows return different values",
+        "no random numbers",
+    ),
+    "infinite whole number": (
+        feature_source(f"np.full({ROWS}, np.inf)"),
+        3,
+        "inf is not a number",
+        "float32",
+    ),
     "too early": (feature_source("0", needs="dropoff_at"), 3, "dropoff_at is known at dropoff", "dropoff"),
     "leak": (feature_source("0", needs="tip_amount"), 3, "tip_amount leaks the label", "Remove"),
     "column": (feature_source("0", needs="pickupat"), 3, "no column pickupat", "pickup_at?"),
@@ -176,6 +188,19 @@ def test_a_text_is_the_name_of_one_column():
     source = source.replace('needs=["payment_type"]', 'needs="payment_type"')
     project = load_project(module_of(source))
     assert (project.features[-1].needs, project.segment.needs) == (("pickup_at",), ("payment_type",))
+
+
+@pytest.mark.parametrize("value", ["1 / np.zeros", "-1 / np.zeros", "1e300 * np.ones"])
+def test_an_infinite_value_counts_as_missing(value):
+    source = feature_source(
+        f"np.where(trips['trip_distance'] > 1, 7, {value}({ROWS}))", dtype="float32", available="dropoff"
+    )
+    source = source.replace("['pickup_at']", "['pickup_at', 'trip_distance']")
+    declared = load_project(module_of(source)).features[-1]
+    trips = {"pickup_at": np.zeros(2), "trip_distance": np.array([2.0, 0.5])}
+    values = declared.values(trips)  # without a warning
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, np.array([7, np.nan], np.float32))
 
 
 def test_a_module_adds_to_the_data_set(project):

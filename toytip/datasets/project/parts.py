@@ -226,7 +226,9 @@ def _forbid_features(part: Part, needs: Iterable[str], parts: Parts, base: Datas
             hint = "Use a column of the trips instead."
             if name in features and name != part.name:
                 hint = f"List the columns from which {name} is computed: {', '.join(features[name].needs)}."
-            raise part.error(f"{name} is a feature, and a {part.kind} can read only columns of the trips", hint)
+            raise part.error(
+                f"{name} is a feature, and a {part.kind} can read only columns of the trips", hint
+            )
 
 
 def _require_columns(part: Part, needs: Iterable[str], columns: Iterable[str]) -> None:

@@ -111,14 +111,26 @@ def _try_part(declared: Declared, trips: Mapping[str, Values], kinds: str) -> No
             raise part_of(declared).error(
                 f"it returns values of type {values.dtype}, not {numbers}", f"Return {numbers} for each row."
             )
+        again = compute(trips)
         compute({name: column[:0] for name, column in trips.items()})
         alone = [
             compute({name: column[row : row + 1] for name, column in trips.items()})[0]
             for row in range(len(values))
         ]
+    for row, value in enumerate(again):
+        if not _is_same(value, values[row]):
+            raise part_of(declared).error(
+                f"two calls with the same rows return different values ({values[row]} and {value})",
+                "Use no random numbers and no other state, so that every process gives the same values.",
+            )
     for row, value in enumerate(alone):
-        if value != values[row] and not (pd.isna(value) and pd.isna(values[row])):
+        if not _is_same(value, values[row]):
             raise part_of(declared).error(
                 f"the value of a row depends on other rows ({values[row]} with other rows, {value} alone)",
                 "Use only the values of the row itself, so that every partition gives the same values.",
             )
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Return whether two values are equal, or both missing."""
+    return bool(value == other or (pd.isna(value) and pd.isna(other)))
