@@ -99,8 +99,20 @@ def invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
     name = ".".join(str(part) for part in first["loc"])
     pattern = first.get("ctx", {}).get("pattern", "")
     cause = PATTERN_DESCRIPTIONS.get(pattern, first["msg"][:1].lower() + first["msg"][1:])
+    if first["type"] == "extra_forbidden" and first["loc"][0] == "project":
+        return _unknown_project_key(str(first["loc"][-1]))
     places = f"the command, in TOYTIP_{str(first['loc'][0]).upper()}, .env or {SETTINGS_FILE}"
     return ConfigError(
         f"cannot use setting {name}={first.get('input')!r}: {cause}",
         hint=f"Change the setting in {file or places}.",
+    )
+
+
+def _unknown_project_key(key: str) -> ConfigError:
+    """Return the error of a key in the section `[project]` that is not a setting."""
+    names = tuple(ProjectSettings.model_fields)
+    otherwise = f"Set {' or '.join(names)} in the section [project] of {SETTINGS_FILE}."
+    return ConfigError(
+        f"cannot use setting project.{key}: there is no setting {key}",
+        hint=suggest_name(key, names, otherwise),
     )

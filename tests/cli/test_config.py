@@ -55,6 +55,17 @@ def test_settings_are_printed_with_masked_credentials(tmp_path):
     assert "rounds = 300" in run_toytip("config").stdout
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"), [("modul", "Did you mean module?"), ("file", "Set module in the section [project]")]
+)
+def test_an_unknown_key_of_the_project_has_a_hint(tmp_path, monkeypatch, key, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text(f'[project]\n{key} = "mytips.py"\n')
+    with pytest.raises(ConfigError, match=rf"project\.{key}: there is no setting {key}") as caught:
+        Settings.load()
+    assert hint in caught.value.hint
+
+
 def test_an_invalid_setting_names_the_places_to_change(monkeypatch):
     monkeypatch.setenv("TOYTIP_MAX_DEPTH", "99")
     with pytest.raises(ConfigError, match="cannot use setting max_depth='99': input should be less") as error:

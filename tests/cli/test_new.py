@@ -8,6 +8,7 @@ import pytest
 
 import toytip
 from tests.support.runs import parse_summary, run_toytip
+from toytip.cli.new import create_project
 from toytip.errors import ConfigError
 
 FILES = ["README.md", "mytips.py", "tests/test_mytips.py", "toytip.toml"]
@@ -55,6 +56,14 @@ def test_some_names_are_refused(invoke_cli, tmp_path, name, cause, hint):
     assert cause in error
     assert hint in second
     assert not list((tmp_path / "mytips").iterdir())
+
+
+def test_an_existing_folder_is_not_a_module_of_python(tmp_path, monkeypatch):
+    """Python finds the folder too, if the current folder is on its path."""
+    (tmp_path / "mytips").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"mytips already exists"):
+        create_project("mytips", tmp_path)
 
 
 def test_a_module_is_loaded_after_all_checks(project):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toytip.core.dataset.block_minima import block_minima, last_at_most
 from toytip.core.dataset.reference import ReferenceRows, index_of, join_rows
 
 NOON = np.datetime64("2023-01-10T12:00", "us")
@@ -85,6 +86,42 @@ def test_the_rows_survive_json_and_have_a_checksum():
     assert rows.digest == replace(rows, content="").digest
     changed = make_rows([*ROWS[:-1], (2, 0, 0, 21)])
     assert changed.digest != rows.digest != replace(rows, valid_for=1).digest
+
+
+def test_a_join_skips_many_rows_that_were_not_known_in_few_steps(monkeypatch):
+    """An hourly table of a year whose rows became known only at its end."""
+    late = [(1, hour, 9000, hour) for hour in range(1, 8760)]
+    rows, lengths = make_rows([(1, 0, 0, -7), *late, (2, 0, 9000, 3)]), []
+
+    def counted(minima, last, limit):
+        lengths.append((len(minima), len(last)))
+        return last_at_most(minima, last, limit)
+
+    monkeypatch.setattr("toytip.core.dataset.reference.last_at_most", counted)
+    trips = [(1, hour, hour) for hour in range(0, 8760, 10)] + [(2, 5, 5), (1, 8759, 9000)]
+    values = join(rows, trips)
+    assert set(values[:-2]) == {-7}
+    assert np.isnan(values[-2])
+    assert values[-1] == 8759
+    assert lengths == [(15, 876)], "one search, with two steps per size of blocks"
+
+
+@given(
+    values=st.lists(st.integers(0, 9), max_size=40),
+    queries=st.lists(st.tuples(st.integers(-1, 39), st.integers(-1, 10)), max_size=9),
+)
+def test_the_last_value_at_most_a_limit_is_the_definition(values, queries):
+    queries = [(min(last, len(values) - 1), limit) for last, limit in queries]
+    found = last_at_most(
+        block_minima(np.array(values, np.int64)),
+        np.array([last for last, _ in queries], np.int64),
+        np.array([limit for _, limit in queries], np.int64),
+    )
+    expected = [
+        max((place for place in range(last + 1) if values[place] <= limit), default=-1)
+        for last, limit in queries
+    ]
+    assert found.tolist() == expected
 
 
 small = st.integers(0, 6)

@@ -14,7 +14,7 @@ from dask.base import tokenize
 from distributed.protocol import pickle
 
 from tests.support.models import raw_month
-from tests.support.projects import HEADER, MYTIPS, module_of
+from tests.support.projects import HEADER, MYTIPS, feature_source, module_of
 from tests.support.trips import make_trips
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
@@ -33,19 +33,19 @@ def project():
     return load_project(module_of(MYTIPS))
 
 
-def feature_source(body, *, needs="pickup_at", **changes):
-    """Return a module with one feature, whose body starts at line 5."""
-    options = {"available": "pickup", "dtype": "int8", **changes}
-    arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"{HEADER}@feature({arguments}, needs=[{needs!r}])\ndef mine(trips):\n    return {body}\n"
-
-
 ROWS = 'len(trips["pickup_at"])'
 # A module, the line that the error names, and a part of its message and of its hint.
 BAD_MODULES = {
     "syntax": ("x = (\n", 1, "never closed", "Correct the file"),
     "import": ("import nosuch\n", 1, "nosuch", "A project is one file"),
     "execution": (f"{HEADER}\n1 / 0\n", 4, "division by zero", "Correct"),
+    "exit": (f"{HEADER}import sys\nsys.exit(3)\n", 4, "SystemExit: 3", "Correct"),
+    "exit in a function": (
+        feature_source("(_ for _ in ()).throw(SystemExit(3))"),
+        5,
+        "SystemExit: 3",
+        "Correct",
+    ),
     "nothing declared": (HEADER, None, "declares no feature", "Decorate"),
     "no arguments": (f"{HEADER}@feature\ndef mine(trips): ...\n", 3, "TypeError", "Correct"),
     "scalar": (feature_source("1"), 3, "a single value for 8 rows", "one value per row"),
@@ -57,9 +57,60 @@ BAD_MODULES = {
     "fraction": (feature_source(f"np.full({ROWS}, 0.5)"), 3, "0.5 is not a number of type int8", "float32"),
     "missing": (feature_source(f"np.full({ROWS}, np.nan)"), 3, "nan is not a number", "float32"),
     "other rows": (feature_source(f"np.arange({ROWS})"), 3, "depends on other rows", "of the row itself"),
+    "random": (
+        feature_source(f"np.random.default_rng().random({ROWS})", dtype="float32"),
+        3,
+        "two calls with the same rows return different values",
+        "no random numbers",
+    ),
+    "infinite whole number": (
+        feature_source(f"np.full({ROWS}, np.inf)"),
+        3,
+        "inf is not a number",
+        "float32",
+    ),
     "too early": (feature_source("0", needs="dropoff_at"), 3, "dropoff_at is known at dropoff", "dropoff"),
     "leak": (feature_source("0", needs="tip_amount"), 3, "tip_amount leaks the label", "Remove"),
     "column": (feature_source("0", needs="pickupat"), 3, "no column pickupat", "pickup_at?"),
+    "total": (feature_source("0", needs="total_amount"), 3, "total_amount leaks the label", "Remove"),
+    "feature of toytip": (
+        feature_source("0", needs="trip_speed"),
+        3,
+        "trip_speed is a feature, and a feature can read only columns",
+        "List the columns from which trip_speed is computed: ",
+    ),
+    "rate of toytip": (feature_source("0", needs="pickup_zone_rate"), 3, "is a feature", "Use a column"),
+    "own feature": (
+        feature_source("trips['pickup_at'] > trips['pickup_at']")
+        + feature_source("0", needs="mine").replace("def mine", "def other"),
+        8,
+        "mine is a feature",
+        "is computed: pickup_at",
+    ),
+    "feature in a label": (
+        f"{HEADER}@label(needs=['trip_speed'])\ndef mine(trips): ...\n",
+        3,
+        "trip_speed is a feature, and a label can read only columns",
+        "is computed",
+    ),
+    "leak in a segment": (
+        f"{HEADER}@segment(needs=['tip_amount'])\ndef mine(trips): ...\n",
+        3,
+        "tip_amount leaks the label",
+        "Remove",
+    ),
+    "feature in a segment": (
+        f"{HEADER}@segment(needs=['trip_speed'])\ndef mine(trips): ...\n",
+        3,
+        "trip_speed is a feature",
+        "is computed",
+    ),
+    "similar column": (
+        feature_source('trips["pickupat"]'),
+        5,
+        "did not get the column pickupat",
+        "Did you mean pickup_at? If not, add pickupat to needs.",
+    ),
     "dtype": (feature_source("0", dtype="float64"), 3, "dtype is 'float64'", "float32"),
     "availability": (feature_source("0", available="later"), 3, "'later'", "pickup or dropoff or payment"),
     "name of a column": (
@@ -130,6 +181,26 @@ def test_an_error_has_the_line_and_a_hint(source, line, cause, hint):
     assert ("bad.py, line" not in message) if line is None else (f"bad.py, line {line}" in message)
     assert hint in caught.value.hint
     assert "\n" not in message
+
+
+def test_a_text_is_the_name_of_one_column():
+    source = MYTIPS.replace('needs=["pickup_at"]', 'needs="pickup_at"')
+    source = source.replace('needs=["payment_type"]', 'needs="payment_type"')
+    project = load_project(module_of(source))
+    assert (project.features[-1].needs, project.segment.needs) == (("pickup_at",), ("payment_type",))
+
+
+@pytest.mark.parametrize("value", ["1 / np.zeros", "-1 / np.zeros", "1e300 * np.ones"])
+def test_an_infinite_value_counts_as_missing(value):
+    source = feature_source(
+        f"np.where(trips['trip_distance'] > 1, 7, {value}({ROWS}))", dtype="float32", available="dropoff"
+    )
+    source = source.replace("['pickup_at']", "['pickup_at', 'trip_distance']")
+    declared = load_project(module_of(source)).features[-1]
+    trips = {"pickup_at": np.zeros(2), "trip_distance": np.array([2.0, 0.5])}
+    values = declared.values(trips)  # without a warning
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, np.array([7, np.nan], np.float32))
 
 
 def test_a_module_adds_to_the_data_set(project):

@@ -149,6 +149,14 @@ BAD = {
         "Add a column",
     ),
     "duration": ((WEATHER.replace('"2h"', '"soon"'), ROWS), "valid_for is 'soon'", "1D"),
+    **{
+        f"duration of {text}": (
+            (WEATHER.replace('"2h"', f'"{text}"'), ROWS),
+            f"valid_for is '{text}', not a positive duration",
+            "1D",
+        )
+        for text in ("-1D", "0D", "NaT")
+    },
     "no frame": (
         (WEATHER.replace('["hour", "measured"])', '["hour", "measured"]).to_dict()'), ROWS),
         "dict",
@@ -158,6 +166,21 @@ BAD = {
         (WEATHER.replace("weather.csv", "other.csv"), ROWS),
         "(mytips.py, line 9): FileNotFound",
         "Correct",
+    ),
+    "column of the table": (
+        (WEATHER.replace('return trips["weather.rain"]', 'return trips["weather.rains"]'), ROWS),
+        "did not get the column weather.rains",
+        "Did you mean weather.rain?",
+    ),
+    "other column of the table": (
+        (WEATHER.replace('return trips["weather.rain"]', 'return trips["weather.snow_depth"]'), ROWS),
+        "did not get the column weather.snow_depth",
+        "Choose from weather.rain.",
+    ),
+    "table not in needs": (
+        (WEATHER.replace('needs=["weather"]', 'needs=["pickup_at"]'), ROWS),
+        "did not get the column weather.rain",
+        "Add weather to needs.",
     ),
     "missing values": (
         (WEATHER.replace('"float32"', '"int8"'), ROWS),

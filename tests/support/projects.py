@@ -39,9 +39,17 @@ def cash(trips):
 )
 
 
-def module_of(source: str, file: str = "mytips.py") -> ModuleSource:
-    """Return a module that extends the data set of taxi trips."""
-    return ModuleSource(file=file, base="tlc", source=source)
+def module_of(source: str, file: str = "mytips.py", base: str = "tlc") -> ModuleSource:
+    """Return a module that extends a data set."""
+    return ModuleSource(file=file, base=base, source=source)
+
+
+def feature_source(body: str, *, needs: str | list[str] = "pickup_at", **changes: Any) -> str:
+    """Return a module with one feature, whose body starts at line 5."""
+    options = {"available": "pickup", "dtype": "int8", **changes}
+    arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    names = [needs] if isinstance(needs, str) else needs
+    return f"{HEADER}@feature({arguments}, needs={names!r})\ndef mine(trips):\n    return {body}\n"
 
 
 # Tables for modules that take them from here.

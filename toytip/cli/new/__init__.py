@@ -50,11 +50,12 @@ def create_project(name: str, parent: Path) -> Path:
             f"cannot create project {name!r}: it is not a name of a Python module",
             hint="Use letters, digits and underscores, and begin with a letter.",
         )
-    if find_spec(name) is not None:
+    folder = parent / name
+    # Python also finds the folder of a project, if it is in the current folder.
+    if not folder.exists() and find_spec(name) is not None:
         raise ConfigError(
             f"cannot create project {name}: Python has a module of this name", hint="Choose another name."
         )
-    folder = parent / name
     try:
         folder.mkdir()
         (folder / "tests").mkdir()

@@ -233,7 +233,7 @@ def rule(rejects: Callable[[Columns], npt.ArrayLike]) -> Rule:
 
 
 def feature(
-    *, available: AvailabilityTime, needs: Sequence[str], dtype: str, repeats: bool = True
+    *, available: AvailabilityTime, needs: str | Sequence[str], dtype: str, repeats: bool = True
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Feature]:
     """Declare the decorated function as a feature, which returns one value per row.
 
@@ -242,8 +242,13 @@ def feature(
     often.
     """
     return lambda compute: Feature(
-        Column(compute.__name__, dtype, repeats=repeats), available, tuple(needs), compute
+        Column(compute.__name__, dtype, repeats=repeats), available, _names(needs), compute
     )
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names as a tuple. A text is one name."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def reference(
@@ -257,8 +262,7 @@ def reference(
     `valid_for` is the duration for which a row is valid, such as `1D`. A feature lists the name of
     the table in `needs`, and gets its other columns as `trips["table.column"]`.
     """
-    keys = (key,) if isinstance(key, str) else tuple(key)
-    return lambda load: Reference(keys, valid_at, known_at, valid_for, load)
+    return lambda load: Reference(_names(key), valid_at, known_at, valid_for, load)
 
 
 def column_feature(available: AvailabilityTime, column: Column) -> Feature:
@@ -267,23 +271,26 @@ def column_feature(available: AvailabilityTime, column: Column) -> Feature:
 
 
 def label(
-    *, needs: Sequence[str], settled: str = "", leaks: Sequence[str] = ()
+    *, needs: str | Sequence[str], settled: str = "", leaks: str | Sequence[str] = ()
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Label]:
     """Declare the decorated function as the label, which returns True or False for each row.
 
     `settled` is the event after which the label is known, in words. `leaks` are the columns that
     determine the label, if they are not those of the data set.
     """
-    return lambda compute: Label(tuple(needs), compute, settled, tuple(leaks))
+    return lambda compute: Label(_names(needs), compute, settled, _names(leaks))
 
 
 def segment(
-    *, needs: Sequence[str], words: SegmentWords | None = None, same_slice: tuple[str, str] | None = None
+    *,
+    needs: str | Sequence[str],
+    words: SegmentWords | None = None,
+    same_slice: tuple[str, str] | None = None,
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Segment]:
     """Declare the decorated function as the segment, which returns True for the rows in it.
 
     `needs` are features. Without `words`, texts about the segment contain its name.
     """
     return lambda contains: Segment(
-        tuple(needs), contains, words or default_words(contains.__name__), same_slice
+        _names(needs), contains, words or default_words(contains.__name__), same_slice
     )

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toytip.core.arrays import Float64Array, Int64Array
+from toytip.core.dataset.block_minima import block_minima, last_at_most
 from toytip.errors import ConfigError
 
 _BYTES_PER_VALUE = 8
@@ -134,6 +135,8 @@ class ReferenceIndex:
     """Time from which each row is valid, in microseconds."""
     known_at: Int64Array
     """Time at which each row became known, in microseconds."""
+    known_minima: tuple[Int64Array, ...]
+    """Earliest `known_at` of blocks of rows. A join skips blocks of rows that were not known."""
     values: tuple[Float64Array, ...]
     """Values of each row, by column."""
 
@@ -149,7 +152,7 @@ class ReferenceIndex:
         distinct, times = tuple(np.unique(column) for column in keys), np.unique(valid_at)
         group = _group_of(keys, distinct, len(valid_at))
         order = np.lexsort((known_at, valid_at, group))
-        group, valid_at = group[order], valid_at[order]
+        group, valid_at, known_at = group[order], valid_at[order], known_at[order]
         position = group * (len(times) + 1) + np.searchsorted(times, valid_at) + 1
         return cls(
             distinct,
@@ -157,7 +160,8 @@ class ReferenceIndex:
             position,
             group,
             valid_at,
-            known_at[order],
+            known_at,
+            block_minima(known_at),
             tuple(column[order] for column in values),
         )
 
@@ -182,12 +186,10 @@ class ReferenceIndex:
     def _known_row(self, row: Int64Array, group: Int64Array, moment: Int64Array) -> Int64Array:
         """Return the last row of the group, from `row` backward, that was known at the moment."""
         row = np.where((row >= 0) & (group >= 0) & (self.group[row] == group), row, -1)
-        pending = np.flatnonzero((row >= 0) & (self.known_at[row] > moment))
-        while len(pending):
-            earlier = row[pending] - 1
-            same = (earlier >= 0) & (self.group[earlier] == group[pending])
-            row[pending] = np.where(same, earlier, -1)
-            pending = pending[same & (self.known_at[earlier] > moment[pending])]
+        late = np.flatnonzero((row >= 0) & (self.known_at[row] > moment))
+        if len(late):
+            earlier = last_at_most(self.known_minima, row[late], moment[late])
+            row[late] = np.where(self.group[earlier] == group[late], earlier, -1)
         return row
 
 

@@ -34,13 +34,13 @@ def _execute(module: ModuleSource) -> ModuleType:
         code = compile(module.source, module.file, "exec")
         sys.modules[name] = namespace  # dataclasses in the module look it up
         exec(code, vars(namespace))  # noqa: S102 - the user's own code
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an exit would end the command without a message
         sys.modules.pop(name, None)
         raise _module_error(error, module.file) from error
     return namespace
 
 
-def _module_error(error: Exception, file: str) -> ConfigError:
+def _module_error(error: BaseException, file: str) -> ConfigError:
     line = error.lineno if isinstance(error, SyntaxError) else line_in(error, file)
     location = f"{file}, line {line}" if line else file
     if isinstance(error, ToytipError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,14 +127,18 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
         _check_label(parts.label, base)
     extended = extend_dataset(base, replace(parts, features=()))
     for feature in parts.features:
-        _check_feature(feature, parts.references, base, extended)
+        _check_feature(feature, parts, base, extended)
     if parts.segment:
+        part, needs = part_of(parts.segment), parts.segment.needs
         usable = {item.name for item in base.features} & set(base.table(TRIPS).names)
-        _require_columns(part_of(parts.segment), parts.segment.needs, sorted(usable))
+        _forbid_leaks(part, needs, extended)
+        _forbid_features(part, needs, parts, base)
+        _require_columns(part, needs, sorted(usable))
 
 
 def _check_label(label: Label, base: Dataset) -> None:
     part, columns = part_of(label), base.table(TRIPS).names
+    _forbid_features(part, label.needs, Parts(), base)
     _require_columns(part, label.needs, columns)
     _require_columns(part, label.leaks, columns)
     taken = {*base.table(FEATURES).names, *base.table(PREDICTIONS).names, *columns} - {base.label.name}
@@ -146,9 +150,7 @@ def _check_label(label: Label, base: Dataset) -> None:
         )
 
 
-def _check_feature(
-    feature: Feature, references: Sequence[Reference], base: Dataset, extended: Dataset
-) -> None:
+def _check_feature(feature: Feature, parts: Parts, base: Dataset, extended: Dataset) -> None:
     part, columns = part_of(feature), base.table(TRIPS).names
     taken = {*base.table(FEATURES).names, *base.table(PREDICTIONS).names, *columns, *base.target_rates}
     _require_free_name(part, {*taken, extended.label.name, *extended.segments, *COLUMN_DOCS})
@@ -159,14 +161,11 @@ def _check_feature(
         raise part.error(f"dtype is {feature.column.dtype!r}", f"Choose {' or '.join(FEATURE_DTYPES)}.")
     if not feature.needs:
         raise part.error("needs is empty", "List the columns that the function uses.")
-    _require_columns(part, feature.needs, [*columns, *(reference.name for reference in references)])
-    needs = needed_columns(feature, references, base)
-    for name in needs:
-        if name in extended.leaking_columns:
-            raise part.error(
-                f"{name} leaks the label, because it is known only after {extended.label.settled}",
-                f"Remove {name} from needs.",
-            )
+    _forbid_leaks(part, feature.needs, extended)
+    _forbid_features(part, feature.needs, parts, base)
+    _require_columns(part, feature.needs, [*columns, *(table.name for table in parts.references)])
+    needs = needed_columns(feature, parts.references, base)
+    _forbid_leaks(part, needs, extended)
     latest = max(needs, key=lambda name: _rank(column_availability(base)[name]))
     if _rank(column_availability(base)[latest]) > _rank(feature.available_at):
         later = column_availability(base)[latest]
@@ -208,6 +207,28 @@ def column_availability(dataset: Dataset) -> dict[str, str]:
     for feature in sorted(dataset.features, key=lambda item: -_rank(item.available_at)):
         times |= dict.fromkeys(feature.needs, feature.available_at)
     return times
+
+
+def _forbid_leaks(part: Part, needs: Iterable[str], dataset: Dataset) -> None:
+    for name in needs:
+        if name in dataset.leaking_columns:
+            raise part.error(
+                f"{name} leaks the label, because it is known only after {dataset.label.settled}",
+                f"Remove {name} from needs.",
+            )
+
+
+def _forbid_features(part: Part, needs: Iterable[str], parts: Parts, base: Dataset) -> None:
+    columns = base.table(TRIPS).names
+    features = {item.name: item for item in (*base.features, *parts.features) if item.name not in columns}
+    for name in needs:
+        if name in features or name in base.target_rates:
+            hint = "Use a column of the trips instead."
+            if name in features and name != part.name:
+                hint = f"List the columns from which {name} is computed: {', '.join(features[name].needs)}."
+            raise part.error(
+                f"{name} is a feature, and a {part.kind} can read only columns of the trips", hint
+            )
 
 
 def _require_columns(part: Part, needs: Iterable[str], columns: Iterable[str]) -> None:

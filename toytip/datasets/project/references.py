@@ -82,13 +82,14 @@ def _duration_of(part: Part, declared: Reference) -> int:
     """Return the duration for which rows are valid, in microseconds. 0 without a limit."""
     if not declared.valid_for:
         return 0
+    hint = 'Use a duration such as "1D" or "3h".'
     try:
         duration = pd.Timedelta(declared.valid_for)
     except ValueError:
-        raise part.error(
-            f"valid_for is {declared.valid_for!r}", 'Use a duration such as "1D" or "3h".'
-        ) from None
-    return int(duration / pd.Timedelta("1us"))
+        raise part.error(f"valid_for is {declared.valid_for!r}", hint) from None
+    if not duration >= pd.Timedelta("1us"):  # also NaT
+        raise part.error(f"valid_for is {declared.valid_for!r}, not a positive duration", hint)
+    return int(duration // pd.Timedelta("1us"))
 
 
 def join_references(parts: Parts, references: Sequence[ReferenceRows], base: Dataset) -> Parts:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from toytip.core.columns import Columns
 from toytip.core.dataset.dataset import Dataset
-from toytip.core.dataset.declarations import Rule
+from toytip.core.dataset.declarations import Field, Rule
+from toytip.core.number_values import read_amounts, replace_texts
 from toytip.core.schema import Column
 from toytip.core.tables import TRIPS
 from toytip.datasets.project.parts import Declared, Parts, function_of, part_of
@@ -35,18 +37,21 @@ def trial_rows(dataset: Dataset) -> dict[str, Values]:
     columns = {"trip_id": ids}
     for column in dataset.table(TRIPS).columns:
         if column.name not in columns:
-            columns[column.name] = _values_of(column, rows)
+            columns[column.name] = _values_of(column, dataset.fields_by_name[column.name], rows)
     for values in columns.values():
         values.flags.writeable = False  # no part may change the rows
     return columns
 
 
-def _values_of(column: Column, rows: Any) -> Values:
+def _values_of(column: Column, field: Field, rows: Sequence[Mapping[str, Any]]) -> Values:
     """Return the values of a column. Amounts that the rows do not have are 0, 1, 2 and so on."""
     values = [row.get(column.name, index) for index, row in enumerate(rows)]
-    if column.dtype.startswith("datetime64"):
+    if field.kind == "time":
         return np.array(values, column.dtype)
-    return np.array([np.nan if value is None else value for value in values], column.dtype)
+    texts = pa.chunked_array([[None if value is None else str(value) for value in values]], pa.string())
+    if field.texts:
+        texts = replace_texts(texts, field.texts)
+    return read_amounts(texts).array.astype(column.dtype)
 
 
 @contextlib.contextmanager
@@ -106,14 +111,26 @@ def _try_part(declared: Declared, trips: Mapping[str, Values], kinds: str) -> No
             raise part_of(declared).error(
                 f"it returns values of type {values.dtype}, not {numbers}", f"Return {numbers} for each row."
             )
+        again = compute(trips)
         compute({name: column[:0] for name, column in trips.items()})
         alone = [
             compute({name: column[row : row + 1] for name, column in trips.items()})[0]
             for row in range(len(values))
         ]
+    for row, value in enumerate(again):
+        if not _is_same(value, values[row]):
+            raise part_of(declared).error(
+                f"two calls with the same rows return different values ({values[row]} and {value})",
+                "Use no random numbers and no other state, so that every process gives the same values.",
+            )
     for row, value in enumerate(alone):
-        if value != values[row] and not (pd.isna(value) and pd.isna(values[row])):
+        if not _is_same(value, values[row]):
             raise part_of(declared).error(
                 f"the value of a row depends on other rows ({values[row]} with other rows, {value} alone)",
                 "Use only the values of the row itself, so that every partition gives the same values.",
             )
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Return whether two values are equal, or both missing."""
+    return bool(value == other or (pd.isna(value) and pd.isna(other)))

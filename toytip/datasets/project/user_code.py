@@ -50,17 +50,19 @@ class Part:
     ) -> Callable[[Columns], npt.NDArray[Any]]:
         """Return a function that checks the number of values, and describes an error.
 
-        With `dtype`, the function also checks that this type has all values.
+        With `dtype`, the function also checks that this type has all values. Infinite values of a
+        float type become NaN, because they are not measured values.
         """
 
         @functools.wraps(function)
         def compute(trips: Columns) -> npt.NDArray[Any]:
-            with self.describe_errors(trips):
+            with self.describe_errors(trips), np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 rows = trips if isinstance(trips, dict) else _arrays_of(trips)
                 values = np.asarray(function(rows))
             self.require_shape(values, len(next(iter(trips.values()))))
             if dtype is not None:
                 self.require_dtype(values, np.dtype(dtype))
+                values = _without_infinity(values, np.dtype(dtype))
             return values
 
         return compute
@@ -97,14 +99,32 @@ class Part:
             yield
         except ToytipError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             line = line_in(error, self.file)
             if isinstance(error, KeyError) and error.args and error.args[0] not in trips:
                 name = str(error.args[0])
-                hint = suggest_name(name, trips, f"Choose from {', '.join(trips)}.")
-                hint = hint if self.kind == "rule" else f"Add {name} to needs."
-                raise self.error(f"it did not get the column {name}", hint, line) from error
+                raise self.error(
+                    f"it did not get the column {name}", self._hint_on_column(name, trips), line
+                ) from error
             raise self.error(describe_error(error), "Correct the function.", line) from error
+
+    def _hint_on_column(self, name: str, trips: Columns) -> str:
+        """Return the hint on a column that the function did not get."""
+        # A rule gets all columns, and a feature gets all columns of its reference tables.
+        table, dot, _ = name.partition(".")
+        if self.kind == "rule" or (dot and any(column.startswith(f"{table}.") for column in trips)):
+            return suggest_name(name, trips, f"Choose from {', '.join(trips)}.")
+        similar = suggest_name(name, trips, "")
+        return f"{similar} If not, add {name} to needs." if similar else f"Add {table} to needs."
+
+
+def _without_infinity(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return values as a float dtype with NaN in place of infinity. Other dtypes do not change."""
+    if dtype.kind != "f":
+        return values
+    with np.errstate(over="ignore"):  # a large number of float64 is infinite as float32
+        converted = values.astype(dtype)
+    return np.where(np.isinf(converted), dtype.type(np.nan), converted)
 
 
 def _arrays_of(frame: Columns) -> dict[str, npt.NDArray[Any]]:
