@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import tempfile
 from pathlib import Path
 
@@ -135,7 +136,7 @@ def is_for_request(name, value):
     field = FIELDS_BY_NAME.get(field_of(name) or "")
     if field is None or field.kind != "time":
         return True
-    is_number_text = isinstance(value, str) and pd.Series([value.strip()]).str.match(NUMBER_PATTERN).any()
+    is_number_text = isinstance(value, str) and re.match(NUMBER_PATTERN, value.strip()) is not None
     return not isinstance(value, int | float) and not is_number_text
 
 
