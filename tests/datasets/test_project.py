@@ -46,6 +46,13 @@ BAD_MODULES = {
         "SystemExit: 3",
         "Correct",
     ),
+    "file": (f"{HEADER}ZONES = open('zones.csv').read()\n", 3, "it reads the file zones.csv", "@reference"),
+    "file of pandas": (
+        f"{HEADER}import pandas as pd\nZONES = pd.read_csv('zones.csv')\n",
+        4,
+        "it reads the file zones.csv",
+        "@reference",
+    ),
     "nothing declared": (HEADER, None, "declares no feature", "Decorate"),
     "no arguments": (f"{HEADER}@feature\ndef mine(trips): ...\n", 3, "TypeError", "Correct"),
     "scalar": (feature_source("1"), 3, "a single value for 8 rows", "one value per row"),
@@ -296,6 +303,19 @@ except Exception:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert 'return trips["tip_amount"] > 0.3 * trips["fare_amount"]' in process.stdout
+
+
+def test_a_module_can_import_packages_and_read_files_of_the_system(tmp_path, monkeypatch):
+    """A package can read its own files, wherever it is installed."""
+    (tmp_path / "package_with_data.py").write_text(
+        "from pathlib import Path\nLIMIT = int(Path(__file__).with_name('limit.txt').read_text())\n"
+    )
+    (tmp_path / "limit.txt").write_text("3")
+    monkeypatch.syspath_prepend(tmp_path)
+    source = MYTIPS + "import package_with_data\nimport zoneinfo\nZONE = zoneinfo.ZoneInfo('UTC')\n"
+    source += "open('/dev/null').close()\nopen('written.txt', 'w').close()\n"
+    monkeypatch.chdir(tmp_path)
+    assert load_project(module_of(source, file="imports.py")).features[-1].name == "is_weekend"
 
 
 def test_a_module_is_executed_once_per_process(monkeypatch):

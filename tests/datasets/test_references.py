@@ -133,13 +133,23 @@ BAD = {
     "no time": ((WEATHER.replace('"measured"', '"known"', 1), ROWS), "no column known", "It has"),
     "text as time": (
         (WEATHER.replace('["hour", "measured"]', '["hour"]'), ROWS),
-        "measured does not have a local time",
+        "the column measured has values of type",
         "parse_dates",
     ),
     "missing time": (
         (WEATHER, ROWS.replace("2023-01-10 08:10", "")),
-        "local time in every row",
-        "parse_dates",
+        "measured has no time in row 1",
+        "Remove this row",
+    ),
+    "time zone": (
+        (WEATHER, ROWS.replace("2023-01-10 07:30", "2023-01-10 07:30Z").replace("08:10", "08:10Z")),
+        "the times of the column measured have the time zone UTC",
+        "tz_convert",
+    ),
+    "duplicate row": (
+        (WEATHER, ROWS + "74,2023-01-10 07:00,2023-01-10 07:30,9\n"),
+        "row 2 (counted from 0) has the same PULocationID, hour, measured as an earlier row",
+        "Remove one",
     ),
     "text": ((WEATHER, ROWS.replace("2.5", "much")), "rain has values of type", "Use numbers"),
     "missing key": ((WEATHER, ROWS + ",2023-01-10 08:00,2023-01-10 08:10,1\n"), "missing in a row", "Remove"),
@@ -233,5 +243,7 @@ def test_whatever_becomes_known_later_changes_no_feature(rows, later, pickup, le
     times = {"pickup_at": pickup, "dropoff_at": pickup + length}
     times = {name: str(midnight + pd.Timedelta(minutes=value)) for name, value in times.items()}
     trips = [{**times, "PULocationID": zone} for zone in (74, 75)]
+    rows = list({row[:3]: row for row in rows}.values())
+    later = list({row[:3]: row for row in later}.values())
     future = [(zone, hour, pickup + length + 1 + known, rain) for zone, hour, known, rain in later]
     np.testing.assert_array_equal(features(rows), features([*rows, *future]))

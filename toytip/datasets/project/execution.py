@@ -8,6 +8,7 @@ import threading
 from types import ModuleType
 
 from toytip.core.dataset.module_source import ModuleSource
+from toytip.datasets.project.file_access import forbid_reading
 from toytip.datasets.project.user_code import describe_error, line_in
 from toytip.errors import ConfigError, ToytipError
 
@@ -33,7 +34,8 @@ def _execute(module: ModuleSource) -> ModuleType:
     try:
         code = compile(module.source, module.file, "exec")
         sys.modules[name] = namespace  # dataclasses in the module look it up
-        exec(code, vars(namespace))  # noqa: S102 - the user's own code
+        with forbid_reading(module.file):
+            exec(code, vars(namespace))  # noqa: S102 - the user's own code
     except (Exception, SystemExit) as error:  # an exit would end the command without a message
         sys.modules.pop(name, None)
         raise _module_error(error, module.file) from error

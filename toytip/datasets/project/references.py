@@ -55,6 +55,7 @@ def _read_rows(declared: Reference) -> ReferenceRows:
             "Leave out columns and rows that no feature uses.",
         )
     numbers = {str(name): _numbers_of(part, frame[name], is_key=name in declared.key) for name in names}
+    _forbid_duplicates(part, declared, frame)
     return ReferenceRows.of(declared.name, declared.key, _duration_of(part, declared), times, numbers)
 
 
@@ -62,12 +63,28 @@ def _times_of(part: Part, frame: pd.DataFrame, name: str) -> npt.NDArray[Any]:
     if name not in frame.columns:
         raise part.error(f"the table has no column {name}", f"It has {', '.join(map(str, frame))}.")
     column = frame[name]
-    if column.dtype.kind != "M" or column.isna().any() or getattr(column.dtype, "tz", None) is not None:
-        raise part.error(
-            f"the column {name} does not have a local time in every row",
-            f'Convert it, for example with pd.read_csv(file, parse_dates=["{name}"]).',
-        )
+    if getattr(column.dtype, "tz", None) is not None:
+        hint = f'Convert it to local times without a time zone: frame["{name}"].dt.tz_convert("America/New_York").dt.tz_localize(None).'
+        raise part.error(f"the times of the column {name} have the time zone {column.dtype.tz}", hint)
+    if column.dtype.kind != "M":
+        hint = f'Convert it, for example with pd.read_csv(file, parse_dates=["{name}"]).'
+        raise part.error(f"the column {name} has values of type {column.dtype}, not times", hint)
+    if column.isna().any():
+        row = int(np.argmax(column.isna()))
+        raise part.error(f"the column {name} has no time in row {row} (counted from 0)", "Remove this row.")
     return np.asarray(column)
+
+
+def _forbid_duplicates(part: Part, declared: Reference, frame: pd.DataFrame) -> None:
+    """Raise ConfigError if two rows of a key have the same times, so that their order decides."""
+    columns = [*declared.key, declared.valid_at, declared.known_at]
+    repeated = frame.duplicated(columns)
+    if repeated.any():
+        row = int(np.argmax(repeated))
+        raise part.error(
+            f"row {row} (counted from 0) has the same {', '.join(columns)} as an earlier row",
+            f"Remove one of the rows. A correction has a later {declared.known_at}.",
+        )
 
 
 def _numbers_of(part: Part, column: pd.Series[Any], *, is_key: bool) -> npt.NDArray[np.float64]:

@@ -1,0 +1,81 @@
+"""Forbid a module of a project to read files while it is executed.
+
+Workers and models execute the module on machines that do not have the files. A change of such a
+file would also not change the digest of the code, so that a run would not notice it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from toytip.errors import ConfigError
+
+# Files that belong to Python or to the operating system, such as time zones.
+_SYSTEM_FOLDERS = (
+    "/usr/share",
+    "/usr/lib",
+    "/etc",
+    "/lib",
+    "/proc",
+    "/sys",
+    "/dev",
+    sys.prefix,
+    sys.base_prefix,
+)
+_CODE_ENDINGS = (".py", ".pyc", ".so")
+_IMPORT_SYSTEM = "<frozen importlib"
+# The module that is executed now. Only one is at a time.
+_EXECUTED: list[str] = []
+
+
+@contextlib.contextmanager
+def forbid_reading(module: str) -> Iterator[None]:
+    """Raise ConfigError if the code at the top level of a module reads a file."""
+    _add_hook()
+    _EXECUTED.append(module)
+    try:
+        yield
+    finally:
+        _EXECUTED.pop()
+
+
+@functools.cache
+def _add_hook() -> None:
+    sys.addaudithook(_check_event)  # Python cannot remove it
+
+
+def _check_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open" or not _EXECUTED:
+        return
+    path, mode = arguments[:2]
+    if not isinstance(path, str | bytes | os.PathLike) or not isinstance(mode, str) or "r" not in mode:
+        return
+    file = os.fsdecode(path)
+    if _is_data(file) and _is_opened_by(inspect.currentframe(), _EXECUTED[-1]):
+        raise ConfigError(
+            f"it reads the file {file} outside of a function",
+            hint="Read files in a function with @reference, or write the values into the module.",
+        )
+
+
+def _is_data(file: str) -> bool:
+    """Return whether a file is neither code nor a part of Python or of the system."""
+    path = Path(file).absolute()
+    return path.suffix not in _CODE_ENDINGS and not any(map(path.is_relative_to, _SYSTEM_FOLDERS))
+
+
+def _is_opened_by(frame: FrameType | None, module: str) -> bool:
+    """Return whether a module opens a file itself, and not by an import of a package."""
+    while frame is not None and frame.f_code.co_filename != module:
+        if frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+            return False
+        frame = frame.f_back
+    return frame is not None
