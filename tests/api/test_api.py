@@ -75,11 +75,17 @@ def test_the_public_names_are_frozen():
         "ToytipError",
         "__version__",
         "errors",
+        "feature",
         "judge",
+        "label",
+        "load_project",
         "make_pipeline",
         "monitor",
         "open_store",
+        "reference",
+        "rule",
         "run",
+        "segment",
     ]
     for name in toytip.__all__:
         assert getattr(toytip, name) is not None

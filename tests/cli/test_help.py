@@ -19,7 +19,7 @@ from toytip import config
 from toytip.cli import app, options
 from toytip.cli.app import RootGroup
 from toytip.config import Settings
-from toytip.datasets.words import KINDS
+from toytip.datasets.words import KINDS, SEGMENTS
 
 COMMANDS = dict(commands())
 NAMES = [
@@ -172,8 +172,10 @@ def test_every_option_of_a_setting_has_its_choices_and_limits():
 
 def test_choices_equal_the_values_in_the_code():
     from toytip.core.dataset.declarations import AVAILABILITY_TIMES
+    from toytip.datasets.registry import DATASETS
 
-    assert get_args(config.Taxi) == KINDS
+    assert KINDS == tuple(kind for dataset in DATASETS for kind in dataset.kinds)
+    assert SEGMENTS == tuple(dict.fromkeys(name for dataset in DATASETS for name in dataset.segments))
     assert get_args(config.FeatureSet) == ("seed", *AVAILABILITY_TIMES)
 
 
