@@ -174,8 +174,8 @@ def test_choices_equal_the_values_in_the_code():
     from toytip.core.dataset.declarations import AVAILABILITY_TIMES
     from toytip.datasets.registry import DATASETS
 
-    assert KINDS == tuple(kind for dataset in DATASETS for kind in dataset.kinds)
-    assert SEGMENTS == tuple(dict.fromkeys(name for dataset in DATASETS for name in dataset.segments))
+    assert tuple(kind for dataset in DATASETS for kind in dataset.kinds) == KINDS
+    assert tuple(dict.fromkeys(name for dataset in DATASETS for name in dataset.segments)) == SEGMENTS
     assert get_args(config.FeatureSet) == ("seed", *AVAILABILITY_TIMES)
 
 
