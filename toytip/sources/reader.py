@@ -29,6 +29,8 @@ from toytip.sources.windows import in_window, pickup_months, rows_in_window
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
 BATCH_ROWS = 65_536
+# Most columns without statistics have a value in their first rows.
+FIRST_ROWS = 1_024
 # A stream from which only the footer and a few columns are read needs no larger buffer.
 FOOTER_BUFFER_BYTES = 2**16
 FOOTER_LENGTH_BYTES = 4
@@ -89,8 +91,8 @@ def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
 def has_no_value(file: pq.ParquetFile, column: str) -> bool:
     """Return whether a column has only nulls and NaN. A footer does not count NaN.
 
-    The rows of a row group are read only if its statistics have no number of nulls, or if they have
-    no largest value, which NaN cannot be.
+    The rows of a row group are read only if its statistics have no largest value, which NaN cannot
+    be, and do not show that all rows are null. Some published files have no number of nulls.
     """
     if pa.types.is_nested(file.schema_arrow.field(column).type):
         return False
@@ -102,13 +104,14 @@ def has_no_value(file: pq.ParquetFile, column: str) -> bool:
 def _group_has_no_value(
     file: pq.ParquetFile, column: str, group: int, statistics: pq.Statistics | None
 ) -> bool:
+    if statistics is not None and statistics.has_min_max:
+        return False
     is_float = pa.types.is_floating(file.schema_arrow.field(column).type)
     if statistics is not None and statistics.has_null_count:
-        if statistics.null_count == file.metadata.row_group(group).num_rows:
-            return True
-        if statistics.has_min_max or not is_float:
-            return False
-    batches = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False)
+        is_null = statistics.null_count == file.metadata.row_group(group).num_rows
+        if is_null or not is_float:
+            return bool(is_null)
+    batches = file.iter_batches(FIRST_ROWS, row_groups=[group], columns=[column], use_threads=False)
     return all(pc.all(batch.column(0).is_null(nan_is_null=True)).as_py() for batch in batches)
 
 
