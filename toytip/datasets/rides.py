@@ -40,6 +40,21 @@ ZONE_RATES = TargetEncoding(
 HOUR_AND_ZONE = (Key("pickup_hour", 24), PICKUP_ZONE)
 
 
+def stage_modules(package: str) -> dict[str, tuple[str, ...]]:
+    """Return the modules that decide on the rows of each stage: of this package, and this one.
+
+    A change of their code makes the stage run again.
+    """
+
+    def modules_of(*names: str) -> tuple[str, ...]:
+        return ("datasets.rides", *(f"datasets.{package}.{name}" for name in names))
+
+    return {
+        "clean": modules_of("dataset", "fields", "layout", "names", "rules"),
+        **dict.fromkeys(("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features")),
+    }
+
+
 @rule
 def unreadable_value(trips: Columns) -> BoolArray:
     """A value is not a time, a code or an amount, for example the text `ten` as a fare."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ MONTHLY_DRIFT = np.array([0.0, 0.0, 0.35, 1.0, 0.95, 0.75, 0.6, 0.5, 0.4, 0.35, 
 CITY_ZONES = 263
 JFK, LAGUARDIA = AIRPORTS = (132, 138)
 CENTER_RADIUS = 4  # miles
+KILOMETERS_PER_MILE = 1.609344
 # Relative number of pickups by hour of the day, as in a city of commuters.
 HOURLY_PICKUPS = np.array(
     [27, 19, 13, 9, 8, 10, 22, 38, 47, 46, 45, 48, 51, 52, 54, 53, 49, 56, 64, 63, 56, 55, 51, 41.0]
@@ -26,6 +28,11 @@ HOURLY_PICKUPS = np.array(
 def month_rows(month: Month, rows_per_month: int) -> int:
     """Return the number of rows of a month's file, for a yearly mean of `rows_per_month`."""
     return max(1, round(rows_per_month * float(MONTHLY_VOLUME[month.month - 1] / MONTHLY_VOLUME.mean())))
+
+
+def count_invalid_rows(rows: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Return the number of rows per reason. From 1,000 rows on, each reason has at least one."""
+    return {reason: round(rows * share) or int(rows >= 1_000) for reason, share in shares.items()}
 
 
 def choose_rows(rng: np.random.Generator, rows: int, counts: dict[str, int]) -> dict[str, Int64Array]:

@@ -16,13 +16,8 @@ from toytip.datasets.rides import (
     WEEKDAY_SLICE,
     ZONE_RATES,
     distance_slice,
+    stage_modules,
 )
-
-
-def modules_of(*names: str) -> tuple[str, ...]:
-    """Return the names within toytip of the shared module and of modules of this package."""
-    return ("datasets.rides", *(f"datasets.fhvhv.{name}" for name in names))
-
 
 FHVHV = Dataset(
     name="fhvhv",
@@ -40,10 +35,7 @@ FHVHV = Dataset(
     target_encoding=ZONE_RATES,
     baseline=HOUR_AND_ZONE,
     hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_miles", "base_passenger_fare"),
-    modules={
-        "clean": modules_of("dataset", "fields", "layout", "names", "rules"),
-        **dict.fromkeys(("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features")),
-    },
+    modules=stage_modules("fhvhv"),
     monitoring=MONITORING,
     zone_columns=("PULocationID", "DOLocationID"),
     listed_slices=("company", "borough", "distance"),

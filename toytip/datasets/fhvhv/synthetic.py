@@ -18,12 +18,14 @@ from toytip.datasets.fhvhv.names import DRIFT_KINDS
 from toytip.datasets.synthetic_city import (
     AIRPORTS,
     CENTER_RADIUS,
+    KILOMETERS_PER_MILE,
     MONTHLY_DRIFT,
     SYNTHETIC_MONTHS,
     City,
     Rides,
     choose_rows,
     city_map,
+    count_invalid_rows,
     draw_bernoulli,
     draw_rides,
     month_rows,
@@ -39,7 +41,6 @@ INVALID_ROW_SHARES = {
     "overlong_trip": 0.0002,
     "implausible_distance": 0.0004,
 }
-KILOMETERS_PER_MILE = 1.609344
 # In earlier files, the column `airport_fee` is the text `None`.
 FIRST_AIRPORT_FEE = Month(2021, 1)
 AIRPORT_FEE, CONGESTION_SURCHARGE, TOLL = 2.5, 2.75, 6.94
@@ -58,10 +59,7 @@ def month_file_name(month: Month) -> str:
 
 def invalid_rows(month: Month, rows_per_month: int) -> dict[str, int]:
     """Return the exact number of rows in a month's file that each cleaning rule must reject."""
-    total = month_rows(month, rows_per_month)
-    return {
-        reason: round(total * share) or int(total >= 1_000) for reason, share in INVALID_ROW_SHARES.items()
-    }
+    return count_invalid_rows(month_rows(month, rows_per_month), INVALID_ROW_SHARES)
 
 
 def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:

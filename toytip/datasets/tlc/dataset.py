@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
-from toytip.datasets.rides import HOUR_AND_ZONE, ZONE_RATES
+from toytip.datasets.rides import HOUR_AND_ZONE, ZONE_RATES, stage_modules
 from toytip.datasets.tlc import docs, examples, features, fields, names, rules, slices, words
 from toytip.datasets.tlc.layout import LAYOUT
 from toytip.datasets.tlc.monitoring import MONITORING
 from toytip.datasets.tlc.synthetic import SYNTHETIC
-
-
-def modules_of(*names: str) -> tuple[str, ...]:
-    """Return the names within toytip of the shared module and of modules of this package."""
-    return ("datasets.rides", *(f"datasets.tlc.{name}" for name in names))
-
 
 TLC = Dataset(
     name="tlc",
@@ -30,10 +24,7 @@ TLC = Dataset(
     target_encoding=ZONE_RATES,
     baseline=HOUR_AND_ZONE,
     hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount"),
-    modules={
-        "clean": modules_of("dataset", "fields", "layout", "names", "rules"),
-        **dict.fromkeys(("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features")),
-    },
+    modules=stage_modules("tlc"),
     monitoring=MONITORING,
     zone_columns=("PULocationID", "DOLocationID"),
     listed_slices=("payment_type", "borough", "distance"),

@@ -17,7 +17,14 @@ import pyarrow as pa
 from toytip.core.arrays import Int64Array
 from toytip.core.dataset.synthetic import SyntheticFiles, SyntheticSpec
 from toytip.core.months import Month
-from toytip.datasets.synthetic_city import MONTHLY_DRIFT, SYNTHETIC_MONTHS, choose_rows, month_rows
+from toytip.datasets.synthetic_city import (
+    KILOMETERS_PER_MILE,
+    MONTHLY_DRIFT,
+    SYNTHETIC_MONTHS,
+    choose_rows,
+    count_invalid_rows,
+    month_rows,
+)
 from toytip.datasets.tlc.names import DRIFT_KINDS
 from toytip.datasets.tlc.synthetic_trips import draw_trips
 
@@ -32,7 +39,6 @@ INVALID_ROW_SHARES = {
     "overlong_trip": 0.0003,
     "implausible_distance": 0.0006,
 }
-KILOMETERS_PER_MILE = 1.609344
 CARD_TO_CASH_SHARE = 0.3
 
 
@@ -47,10 +53,7 @@ def month_file_name(month: Month) -> str:
 
 def invalid_rows(month: Month, rows_per_month: int) -> dict[str, int]:
     """Return the exact number of rows in a month's file that each cleaning rule must reject."""
-    total = month_rows(month, rows_per_month)
-    return {
-        reason: round(total * share) or int(total >= 1_000) for reason, share in INVALID_ROW_SHARES.items()
-    }
+    return count_invalid_rows(month_rows(month, rows_per_month), INVALID_ROW_SHARES)
 
 
 def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
