@@ -62,7 +62,8 @@ def check_data(
 def warn_of_repeated_trips(progress: Progress, months: Mapping[Month, MonthSummary]) -> None:
     """Warn about months in which many trips repeat another trip.
 
-    The data check compares months with each other. If all months have this fault, the check finds no difference.
+    The data check compares months with each other. If all months have this fault, the check finds
+    no difference.
     """
     shares = {month: repeated_share(summary) for month, summary in months.items()}
     repeated = {month: share for month, share in shares.items() if share > MAX_REPEATED_SHARE}

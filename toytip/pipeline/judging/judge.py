@@ -38,8 +38,8 @@ from toytip.pipeline.context import RunContext, open_reader
 from toytip.pipeline.evaluate import evaluate_tallies, resolve_features
 from toytip.pipeline.judging import leaderboard
 from toytip.pipeline.promote import incomparable_reason
-from toytip.pipeline.reporting.facts import tally_facts
 from toytip.pipeline.reporting.pages import write_page
+from toytip.pipeline.reporting.performance import performance_facts
 from toytip.pipeline.result import metrics_by_segment
 from toytip.progress.tracker import Progress
 from toytip.report.facts import Facts
@@ -275,10 +275,7 @@ def _facts(judgment: Judgment, tallies: Tallies, dataset: Dataset) -> Facts:
         segment=judgment.segment,
         threshold=judgment.decisions.threshold,
         evaluation=judgment.evaluation,
-        **tally_facts(tallies, dataset.segments),
-        value_words=dataset.value_words,
-        listed_slices=dataset.listed_slices,
-        segment_note=dataset.segment.words.explanation if dataset.segment else "",
+        **performance_facts(tallies, dataset),
     )
 
 

@@ -31,7 +31,7 @@ from toytip.core.tables import (
 from toytip.errors import ConfigError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.report import EvaluationReport
-from toytip.evaluation.tally import Tallies, Tally, slice_tallies, tally_of
+from toytip.evaluation.tally import Tallies
 from toytip.monitoring import drift
 from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
 from toytip.monitoring.drift import FeatureHistogram
@@ -42,6 +42,7 @@ from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import fitted_baselines
 from toytip.pipeline.history import count_months, read_histograms
 from toytip.pipeline.reporting import explain
+from toytip.pipeline.reporting.performance import performance_facts
 from toytip.pipeline.result import RunResult, read_run_result
 from toytip.pipeline.startup.project import dataset_of_tables
 from toytip.report import curves, facts
@@ -133,10 +134,7 @@ def _collect(
         histograms=source.section("features", lambda: _total_histograms(histograms, dataset), {}),
         learning_curve=source.section("training", lambda: _learning_curve(source), {}),
         evaluation=evaluation,
-        **tally_facts(tallies, dataset.segments),
-        value_words=dataset.value_words,
-        listed_slices=dataset.listed_slices,
-        segment_note=dataset.segment.words.explanation if dataset.segment else "",
+        **performance_facts(tallies, dataset),
         feature_importance=importance,
         explained_trips=explained,
         leakage_aucs=fit_encoding.find_leaking_features(tables[ENCODINGS.name])
@@ -274,25 +272,6 @@ def _evaluation(
                 improvement = {**current.improvement, "champion": champion}
                 report[split][segment] = replace(current, improvement=improvement)
     return report
-
-
-def tally_facts(tallies: Tallies | None, segments: Sequence[str]) -> dict[str, Any]:
-    """Return metric histograms for the curves: of the test split, or the last split with trips."""
-    if tallies is None:
-        return {}
-    splits = (name for name in ("test", "validation", "train") if tally_of(tallies, name, "all").rows)
-    split = next(splits, "test")
-    by_segment = {segment: tally_of(tallies, split, segment) for segment in segments}
-    return {
-        "tallies": {segment: tally for segment, tally in by_segment.items() if tally.rows},
-        "daily_tallies": {segment: _daily_tallies(tallies, split, segment) for segment in segments},
-        "hour_zone_tally": tally_of(tallies, split, "all", "hour_zone"),
-    }
-
-
-def _daily_tallies(tallies: Tallies, split: str, segment: str) -> dict[str, Tally]:
-    slices = slice_tallies(tallies, split, segment)
-    return {value: tally for (name, value), tally in sorted(slices.items()) if name == "day"}
 
 
 def _run_monitoring(
