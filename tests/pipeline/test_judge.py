@@ -162,7 +162,7 @@ def test_the_text_names_the_test_period_and_the_decisions(two_runs):
 def test_the_python_function_returns_the_same(two_runs, tmp_path):
     store, (result, _) = two_runs
     own = result["tables"]["predictions"]["path"]
-    judged = toytip.judge(own, store=store, input_version="va", output=tmp_path / "own.html", workers=1)
+    judged = toytip.judge(own, store=store, input_version="va", output=tmp_path / "own.html")
     assert judged.metrics.loc[("test", "all"), "auc"] == result["metrics"]["test"]["all"]["auc"]
     assert judged.json()["metrics"]["test"] == result["metrics"]["test"]
     assert (judged.name, judged.version) == ("va", "va")
@@ -171,7 +171,7 @@ def test_the_python_function_returns_the_same(two_runs, tmp_path):
     assert {"slice", "value", "auc"} <= set(judged.slices.columns)
     assert "test trips of va" in repr(judged)
     with pytest.raises(toytip.errors.SourceError, match="it does not exist"):
-        toytip.judge(tmp_path / "none", store=store, workers=1)
+        toytip.judge(tmp_path / "none", store=store)
 
 
 # Refused predictions
