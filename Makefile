@@ -5,6 +5,9 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.dev-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Some systems tell Python to store no compiled modules. Each start of toytip would then take seconds longer.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help install install-dev run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser test-fuzz lint bench bench-data reference docs docs-links clean
 
 help:
