@@ -36,7 +36,7 @@ COLUMN_DOCS = {
     ),
     "model_version": ColumnDoc("Version of the run that trained the model."),
     "feature": ColumnDoc(
-        "Name of the feature. Only the data check uses the histograms `label`, `pickup_day` and `trip_hash`."
+        "Name of the feature. Only the data check uses the histograms `label`, `day_of_month` and `trip_hash`."
     ),
     "in_segment": ColumnDoc(
         "Whether the counted trips are in the segment of the data set, for example paid by card."

@@ -18,12 +18,10 @@ SYNTHETIC_KINDS = (DEFAULT_KIND, *fhvhv_names.KIND_NUMBERS)
 SEGMENTS = (ALL_ROWS, names.CARD)
 # The types of options and settings.
 if TYPE_CHECKING:
-    Segment = str
     Taxi = str
     SyntheticKind = str
     DriftKind = str
 else:
-    Segment = Literal[SEGMENTS]
     Taxi = Literal[KINDS]
     SyntheticKind = Literal[SYNTHETIC_KINDS]
     DriftKind = Literal[names.DRIFT_KINDS]

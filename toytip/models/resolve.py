@@ -7,11 +7,11 @@ from typing import NamedTuple
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.tables import ENCODINGS, FEATURES, MODELS, PREDICTIONS
-from toytip.datasets.words import KINDS, SEGMENTS
 from toytip.errors import RegistryError, StoreError
 from toytip.models.card import CardOfModel, read_card
 from toytip.models.package import load_package
 from toytip.models.reference import read_reference
+from toytip.models.registered_kinds import find_kinds
 from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
 from toytip.monitoring.history import MonitoringHistory
@@ -155,6 +155,12 @@ def _describe_kind(taxi: str | None, segment: str | None) -> str:
     return " ".join(filter(None, parts))
 
 
+def stored_taxis(store: Store) -> list[str]:
+    """Return the taxi types of the models in a store, whatever their status."""
+    models = _stored_models(store, None, None, None)
+    return list(dict.fromkeys(taxi_of(store, manifest) for manifest in models))
+
+
 def taxi_of(store: Store, model: Manifest) -> str:
     """Return the taxi type of the trips that a model was trained on."""
     features = store.get_manifest(FEATURES.name, model.parent_version(FEATURES.name))
@@ -187,11 +193,10 @@ def find_registered_models(
 ) -> list[RegisteredMatch]:
     """Return the registered models with a name, at most one per taxi type and segment."""
     matches = []
-    for taxi_type in (taxi,) if taxi else KINDS:
-        for trained_segment in (segment,) if segment else SEGMENTS:
-            registry = open_registry(settings, taxi_type, trained_segment)
-            if model := find_by_name(registry.list_models(), name):
-                matches.append(RegisteredMatch(taxi_type, trained_segment, registry, model))
+    for kind in find_kinds(settings, taxi, segment):
+        registry = open_registry(settings, *kind)
+        if model := find_by_name(registry.list_models(), name):
+            matches.append(RegisteredMatch(*kind, registry, model))
     return matches
 
 

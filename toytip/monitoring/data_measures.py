@@ -17,7 +17,7 @@ from toytip.monitoring.measures import Measure
 from toytip.monitoring.month_counts import FeatureCounts, MonthSummary, count_features
 
 # Other measures compare these histograms.
-COMPARED_ELSEWHERE = ("label", "pickup_day", "trip_hash")
+COMPARED_ELSEWHERE = ("label", "day_of_month", "trip_hash")
 # If fewer trips than this share use a column, the column is not in use yet.
 UNUSED_SHARE = 0.01
 # A day is empty if it has less than this share of the trips of the day at the upper quartile.
@@ -170,13 +170,13 @@ def _month_distances(months: Sequence[Month], summaries: Sequence[MonthSummary])
 def _time_distances(
     months: Sequence[Month], counts: Mapping[str, FeatureCounts], facts: MonitoringFacts
 ) -> Iterator[Distances]:
-    if "pickup_day" in counts:
-        shares = np.array([_empty_day_share(days) for days in _days(months, counts["pickup_day"])])
+    if "day_of_month" in counts:
+        shares = np.array([_empty_day_share(days) for days in _days(months, counts["day_of_month"])])
         matrix = np.maximum(shares[:, None] - shares[None, :], 0.0)
-        yield Distances(feature="pickup_day", measure=measures.EMPTY_DAYS, matrix=matrix, rates=shares)
-    if facts.weekday is not None and facts.weekday in counts and "pickup_day" in counts:
+        yield Distances(feature="day_of_month", measure=measures.EMPTY_DAYS, matrix=matrix, rates=shares)
+    if facts.weekday is not None and facts.weekday in counts and "day_of_month" in counts:
         trips = _weekday_trips(months, counts[facts.weekday])
-        trips[_days_with_trips(counts["pickup_day"]) < MIN_DAYS_OF_WEEKDAYS] = 0  # not compared
+        trips[_days_with_trips(counts["day_of_month"]) < MIN_DAYS_OF_WEEKDAYS] = 0  # not compared
         matrix = month_distances.moved_share(trips)
         yield Distances(feature=facts.weekday, measure=measures.WEEKDAYS, matrix=matrix)
     if "trip_hash" in counts:

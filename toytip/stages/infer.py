@@ -100,7 +100,7 @@ def infer(features: pd.DataFrame, matrix: pd.DataFrame, model: TrainedModel) -> 
 def build_scores(features: pd.DataFrame, probabilities: Float32Array, model: TrainedModel) -> pd.DataFrame:
     """Return the `scores` of `features` with the model's `probabilities`, one row per trip."""
     encoding, dataset = model.encoding, model.encoding.dataset
-    scores = features[["trip_id", "pickup_at", *dataset.score_columns]].assign(
+    scores = features[["trip_id", dataset.time_column, *dataset.score_columns]].assign(
         **{
             "probability": probabilities,
             dataset.label.name: features[dataset.label.name],

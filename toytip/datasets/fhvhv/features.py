@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toytip.core.columns import Columns
-from toytip.core.dataset.declarations import AvailabilityTime, Feature, column_feature, feature, label
+from toytip.core.dataset.declarations import Feature, column_feature, feature, label
 from toytip.core.schema import Column, nullable_int
 from toytip.core.times import seconds_between
 from toytip.datasets.rides import TIME_FEATURES
@@ -28,7 +28,7 @@ def trip_speed(trips: Columns) -> npt.ArrayLike:
     return trips["trip_miles"] / hours
 
 
-def _amount_feature(name: str, available: AvailabilityTime = "dropoff") -> Feature:
+def _amount_feature(name: str, available: str = "dropoff") -> Feature:
     return column_feature(available, Column(name, "float32"))
 
 
