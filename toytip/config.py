@@ -217,7 +217,9 @@ class Settings(BaseSettings):
         BoosterParams.sampling_seed, "Random seed of row and column sampling.", ge=0, le=2**31 - 1
     )
     scale_pos_weight: float = _setting(
-        BoosterParams.scale_pos_weight, "Factor of the weights of trips with a high tip in training.", gt=0
+        BoosterParams.scale_pos_weight,
+        "Factor of the weights of trips with a positive label in training.",
+        gt=0,
     )
     max_bin: int = _setting(
         BoosterParams.max_bin,
@@ -259,7 +261,7 @@ class Settings(BaseSettings):
     )
     alert_max_share_shift: float = _setting(
         AlertThresholds.max_share_shift,
-        "Threshold for a change in the share of card trips, or in the share of high tips among card trips.",
+        "Threshold for a change in the share of the segment, or in the share of positive labels in the segment.",
         gt=0,
         le=1,
     )
@@ -272,7 +274,7 @@ class Settings(BaseSettings):
         gt=0,
     )
     alert_max_auc_loss: float = _setting(
-        AlertThresholds.max_auc_loss, "Threshold for the AUC loss on card trips.", gt=0, le=1
+        AlertThresholds.max_auc_loss, "Threshold for the AUC loss in the segment.", gt=0, le=1
     )
     alert_min_breaches: int = _setting(
         AlertThresholds.min_breaches,

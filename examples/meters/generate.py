@@ -34,9 +34,9 @@ def generate_month(month: str, seed: int = SEED) -> pd.DataFrame:
 
 
 def _temperature(rng: np.random.Generator, hours: pd.DatetimeIndex) -> np.ndarray:
-    season = 10 - 10 * np.cos((hours.day_of_year.to_numpy() - 20) / 365 * 2 * np.pi)
-    weather = np.repeat(rng.normal(0, 3, len(hours) // 24 + 1), 24)[: len(hours)]
-    return season + weather - 4 * np.cos((hours.hour.to_numpy() - 3) / 24 * 2 * np.pi)
+    """Return the temperature of each hour. All months have the same climate, without seasons."""
+    weather = np.repeat(rng.normal(8, 1.5, len(hours) // 24 + 1), 24)[: len(hours)]
+    return weather - 4 * np.cos((hours.hour.to_numpy() - 3) / 24 * 2 * np.pi)
 
 
 def _readings(
@@ -55,7 +55,7 @@ def _readings(
             "meter_id": np.tile(np.arange(METERS), rows),
             "heating": np.tile(np.where(heat_pump, "heat pump", "gas"), rows),
             "consumption": kwh[:-1].ravel().round(3),
-            "forecast": np.repeat((temperature[1:] + rng.normal(0, 1, rows)).round(1), METERS),
+            "forecast": (np.repeat(temperature[1:], METERS) + rng.normal(0, 2, rows * METERS)).round(1),
             "next_kwh": kwh[1:].ravel().round(3),
         }
     )

@@ -494,6 +494,7 @@ def monitoring_report(**changes):
         performance_reference=("2023-11",),
         labels_until=None,
         warnings=(),
+        words=TLC.words,
         thresholds=AlertThresholds(),
         active_alerts=(),
         alert_history=(),

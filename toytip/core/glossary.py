@@ -29,7 +29,7 @@ COLUMN_DOCS = {
         "ID of the trip. Its digits are the taxi type, the year and month of the file, and the row in the file."
     ),
     "reason": ColumnDoc("First cleaning rule that rejects the trip."),
-    "probability": ColumnDoc("Probability of a high tip, as predicted by the model.", "share"),
+    "probability": ColumnDoc("Probability of a positive label, as predicted by the model.", "share"),
     "prediction": ColumnDoc("Whether the probability is at least the decision threshold of the model."),
     "split": ColumnDoc(
         "Split to which the trip belongs: train, validation, test, or other (none of the three)."
@@ -76,9 +76,9 @@ PATH_COLUMN_DOCS = {
 
 METRIC_DOCS = {
     "rows": ColumnDoc("Number of evaluated trips.", "trips"),
-    "prevalence": ColumnDoc("Share of trips with a high tip.", "share"),
+    "prevalence": ColumnDoc("Share of trips with a positive label.", "share"),
     "auc": ColumnDoc(
-        "Probability that a random trip with a high tip has a higher score than a random trip without one. "
+        "Probability that a random trip with a positive label has a higher score than a random trip without one. "
         "Random scores have an AUC of 0.5."
     ),
     "pr_auc": ColumnDoc(
@@ -91,12 +91,13 @@ METRIC_DOCS = {
     "brier": ColumnDoc("Mean squared difference between probability and label. Smaller is better."),
     "f1": ColumnDoc("Harmonic mean of precision and recall, at the decision threshold."),
     "precision": ColumnDoc(
-        "Share of trips with a high tip, among the trips for which the model predicts one.", "share"
+        "Share of trips with a positive label, among the trips for which the model predicts one.", "share"
     ),
     "recall": ColumnDoc(
-        "Share of trips for which the model predicts a high tip, among the trips with a high tip.", "share"
+        "Share of trips for which the model predicts a positive label, among the trips with a positive label.",
+        "share",
     ),
-    "f1_always_positive": ColumnDoc("F1 of the baseline that predicts a high tip for every trip."),
+    "f1_always_positive": ColumnDoc("F1 of the baseline that predicts a positive label for every trip."),
 }
 
 

@@ -12,6 +12,7 @@ from toytip.core.arrays import BoolArray
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Key, Moment, TargetEncoding, TargetRate, feature, rule
 from toytip.core.dataset.slices import MISSING, Slice, SliceCodes, column_slice, default_label, factorize
+from toytip.core.dataset.words import LabelWords
 from toytip.core.times import hour, minute, weekday
 from toytip.datasets.row_rules import out_of_month_rule
 from toytip.datasets.time_words import TIME_WORDS
@@ -28,6 +29,7 @@ AIRPORT_WORDS = {"yes": "airport trips", "no": "trips without an airport"}
 
 MOMENTS = (Moment("pickup", "pickup_at"), Moment("dropoff", "dropoff_at"), Moment("payment", "dropoff_at"))
 out_of_month = out_of_month_rule(MOMENTS[0].column)
+HIGH_TIP_WORDS = LabelWords(one="high tip", many="high tips")
 # Rates of high tips by zone. Only rides of the segment count, if the data set has one.
 PICKUP_ZONE, DROPOFF_ZONE = (Key(name, ZONE_ID_COUNT) for name in ("PULocationID", "DOLocationID"))
 ZONE_RATES = TargetEncoding(

@@ -37,7 +37,7 @@ class Explanation:
     value: float | None
     """Value of the feature for this trip, or null if the value is missing."""
     log_odds: float
-    """Contribution to the log-odds of a high tip, relative to the mean prediction."""
+    """Contribution to the log-odds of a positive label, relative to the mean prediction."""
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,9 @@ def _gate_findings(facts: Facts) -> Iterator[Finding]:
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
     if facts.monitoring is None:
         return
+    words = facts.monitoring.words
     for alert in facts.monitoring.active_alerts:
-        yield Finding(f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift")
+        yield Finding(f"Monitoring alert in {alert.month}: {alerts.alert_text(alert, words)}.", "drift")
     for warning in facts.monitoring.warnings:
         yield Finding(f"{formatting.capitalize_first(warning)}.", "drift")
 

@@ -94,7 +94,7 @@ LABELS = {
     "always_positive": "always-positive",
     "constant_probability": "constant probability",
     "hour_zone_mean": "hour-and-zone mean",
-    "prevalence": "share of high tips",
+    "prevalence": "share of positive labels",
 }
 
 

@@ -36,9 +36,9 @@ class ModelDescription:
     taxi: str
     """Taxi type of the trips that the model scores."""
     segment: str
-    """Segment of the trips that the model scores: `all` or `card`."""
+    """Segment of the trips that the model scores, such as `all`."""
     threshold: float
-    """Decision threshold: the lowest probability for which the model predicts a high tip."""
+    """Decision threshold: the lowest probability for which the model predicts a positive label."""
     required_columns: tuple[str, ...]
     """Columns that a trip must have."""
 
@@ -87,8 +87,8 @@ def docs_page(models: Mapping[str, TrainedModel], url: str) -> str:
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>toytip</title><style>{}</style>'
-        "<h1>toytip {}</h1><p>This server predicts the probability that the passenger of a taxi trip "
-        "leaves a high tip.</p><h2>Endpoints</h2><table>{}</table>{}</html>"
+        "<h1>toytip {}</h1><p>This server predicts the probability that the label of a trip is "
+        "positive.</p><h2>Endpoints</h2><table>{}</table>{}</html>"
     )
     return Markup(page).format(Markup(STYLE), __version__, endpoints, sections)  # noqa: S704 - escapes values
 

@@ -1,4 +1,4 @@
-"""Predict the probability of a high tip for every trip, from bin indexes."""
+"""Predict the probability of a positive label for every trip, from bin indexes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def load_booster(booster: bytes, threads: int = 1) -> xgb.Booster:
 
 
 def predict_probabilities(matrix: pd.DataFrame | BinIndices, booster: bytes) -> Float32Array:
-    """Return the probability of a high tip for every row of a matrix of bin indexes."""
+    """Return the probability of a positive label for every row of a matrix of bin indexes."""
     bins = np.asarray(matrix)
     if not bins.size:
         return np.empty(0, np.float32)

@@ -167,7 +167,7 @@ def fit_encoding(
     rows, positives = value_counts.rows, value_counts.positives
     if not 0 < positives < rows:
         raise SourceError(
-            f"cannot fit the encoding: {positives:,} of {rows:,} training trips have a high tip "
+            f"cannot fit the encoding: {positives:,} of {rows:,} training trips have a positive label "
             f"(segment {segment}, from {split.train.start} to {split.train.stop})",
             hint="Choose other --train-months, or another --segment.",
         )

@@ -36,6 +36,7 @@ from toytip.core.dataset.monitoring import MonitoringFacts
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.dataset.slices import Slice
 from toytip.core.dataset.synthetic import SyntheticFiles
+from toytip.core.dataset.words import ReportWords, default_label_words
 from toytip.core.glossary import ColumnDoc
 from toytip.core.schema import Column, Table, nullable_int
 from toytip.core.tables import FEATURES, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TABLES, TRIPS
@@ -242,7 +243,15 @@ class Dataset:
         return tuple(item.name for item in items if item.available_at in known)
 
     def _without_leaks(self, items: Iterable[Feature | TargetRate]) -> Iterator[Feature | TargetRate]:
-        return (item for item in items if not set(item.needs) & set(self.leaking_columns))
+        leaking = set(self.leaking_columns)
+        return (item for item in items if not leaking & set(self.feature_inputs[item.name]))
+
+    @property
+    def words(self) -> ReportWords:
+        """The words of the data set for reports."""
+        words = self.label.words or default_label_words(self.label.name)
+        segment = "" if self.segment is None else self.segment.words.title
+        return ReportWords(label=words.one, labels=words.many, segment=segment)
 
     def slice_label(self, name: str, value: str) -> str:
         """Return words that identify an evaluation slice without the name of its attribute."""
@@ -286,7 +295,12 @@ class Dataset:
     @functools.cached_property
     def feature_inputs(self) -> dict[str, tuple[str, ...]]:
         """The columns that each feature needs, by feature. Includes target-encoded features."""
-        return {item.name: item.needs for item in self._known_features}
+        inputs = {item.name: item.needs for item in self.features}
+        rates = {
+            rate.name: tuple(dict.fromkeys(name for key in rate.needs for name in inputs[key]))
+            for rate in self.target_rates.values()
+        }
+        return {**inputs, **rates}
 
     @functools.cached_property
     def feature_availability(self) -> dict[str, str]:

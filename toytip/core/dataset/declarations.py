@@ -17,6 +17,7 @@ import numpy.typing as npt
 from toytip.core.arrays import BoolArray, Int64Array
 from toytip.core.columns import Columns, row_count
 from toytip.core.dataset.segments import SegmentWords, default_words
+from toytip.core.dataset.words import LabelWords
 from toytip.core.schema import Column
 from toytip.core.time_values import NEW_YORK
 from toytip.errors import SchemaError
@@ -134,6 +135,8 @@ class Label:
     """Event after which the label is known, in words."""
     leaks: tuple[str, ...] = ()
     """Columns that determine the label. Empty for the columns of the data set."""
+    words: LabelWords | None = None
+    """Words for positive labels. None for words with the name of the label."""
 
     @property
     def name(self) -> str:
@@ -291,14 +294,19 @@ def column_feature(available: str, column: Column) -> Feature:
 
 
 def label(
-    *, needs: str | Sequence[str], settled: str = "", leaks: str | Sequence[str] = ()
+    *,
+    needs: str | Sequence[str],
+    settled: str = "",
+    leaks: str | Sequence[str] = (),
+    words: LabelWords | None = None,
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Label]:
     """Declare the decorated function as the label, which returns True or False for each row.
 
     `settled` is the event after which the label is known, in words. `leaks` are the columns that
-    determine the label, if they are not those of the data set.
+    determine the label, if they are not those of the data set. `words` are words for positive
+    labels.
     """
-    return lambda compute: Label(_names(needs), compute, settled, _names(leaks))
+    return lambda compute: Label(_names(needs), compute, settled, _names(leaks), words)
 
 
 def segment(

@@ -59,7 +59,7 @@ def own_base(declared: OwnDataset, label: Label) -> Dataset:
         segment=None,
         score_columns=tuple(declared.score_columns),
         target_encoding=None,
-        baseline=tuple(Key(name, declared.groups[name]) for name in declared.baseline),
+        baseline=(),
         hash_columns=(),
         zone_columns=(),
         listed_slices=tuple(declared.slices),
@@ -78,18 +78,16 @@ def own_base(declared: OwnDataset, label: Label) -> Dataset:
 def complete_own(dataset: Dataset, declared: OwnDataset) -> Dataset:
     """Return the data set with the parts that depend on the features of the module."""
     short = [item.name for item in dataset.features if np.dtype(item.column.dtype).itemsize == 4]
-    keys = tuple(Key(name, declared.groups[name]) for name in declared.groups if _is_rate_key(name, declared))
+    groups = tuple(Key(name, size) for name, size in declared.groups.items())
+    keys = tuple(key for key in groups if any(key.column in needs for needs in declared.rates.values()))
     times = {item.name: item.available_at for item in dataset.features}
     rates = tuple(
         TargetRate(name, max((times[key] for key in needs), key=dataset.moment_names.index), tuple(needs))
         for name, needs in declared.rates.items()
     )
     encoding = TargetEncoding(keys=keys, rates=rates) if rates else None
-    return replace(dataset, hash_columns=tuple(short), target_encoding=encoding)
-
-
-def _is_rate_key(name: str, declared: OwnDataset) -> bool:
-    return any(name in needs for needs in declared.rates.values())
+    baseline = tuple(key for name in declared.baseline for key in groups if key.column == name)
+    return replace(dataset, baseline=baseline, hash_columns=tuple(short), target_encoding=encoding)
 
 
 def _features(declared: OwnDataset, values: tuple[Field, ...]) -> Iterator[Feature]:

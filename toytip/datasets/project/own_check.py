@@ -72,6 +72,8 @@ def _check_field(item: Field, declared: OwnDataset, part: Part) -> None:
     if item.available not in ("", *moments, SETTLED):
         cause = f"the field {item.name} is available at {item.available!r}"
         raise part.error(cause, _choice((*moments, SETTLED)))
+    if any(text != text.upper() for text, _ in item.texts):
+        raise part.error(f"a text of the field {item.name} is not in upper case", "Use upper case.")
     try:
         if item.kind == "time":
             duration_of(item)

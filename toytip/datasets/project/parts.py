@@ -16,6 +16,7 @@ from toytip.core.dataset.declarations import (
     Segment,
 )
 from toytip.core.dataset.own import OwnDataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.glossary import COLUMN_DOCS, ColumnDoc
 from toytip.core.redact import suggest_name
 from toytip.core.tables import FEATURES, PREDICTIONS, TRIPS
@@ -133,6 +134,8 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
     for feature in parts.features:
         _check_feature(feature, parts, base, extended)
     if parts.segment:
+        if parts.segment.name == ALL_ROWS:
+            raise part_of(parts.segment).error("toytip has a segment of this name", "Rename the function.")
         part, needs = part_of(parts.segment), parts.segment.needs
         usable = {item.name for item in base.features} & set(base.table(TRIPS).names)
         _forbid_leaks(part, needs, extended)
@@ -143,15 +146,28 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
 def _check_label(label: Label, base: Dataset) -> None:
     part, columns = part_of(label), base.table(TRIPS).names
     _forbid_features(part, label.needs, Parts(), base)
+    _forbid_unread(part, [*label.needs, *label.leaks], base)
     _require_columns(part, label.needs, columns)
     _require_columns(part, label.leaks, columns)
     taken = {*base.table(FEATURES).names, *base.table(PREDICTIONS).names, *columns} - {base.label.name}
     _require_free_name(part, taken)
     if not set(label.leaks or base.leaking_columns) & set(label.needs):
+        names = " or ".join(base.leaking_columns) or "a column"
         raise part.error(
-            f"it does not need {' or '.join(base.leaking_columns)}, which are known only with the label",
-            'Set leaks, for example leaks=["dropoff_at"]: the columns that no feature may use.',
+            f"it does not need {names}, which are known only with the label",
+            f'Set leaks, for example leaks=["{label.needs[-1]}"]: the columns that no feature may use.',
         )
+
+
+def _forbid_unread(part: Part, names: Iterable[str], base: Dataset) -> None:
+    """Raise ConfigError if a column is known only with the label, and toytip does not read it."""
+    read = [name for name in base.leaking_columns if name in base.fields_by_name]
+    for name in names:
+        if name in base.leaking_columns and name not in read:
+            raise part.error(
+                f"toytip does not read {name}, which is known only after {base.label.settled}",
+                f"Compute the label from {' and '.join(read)}, and from columns that are known earlier.",
+            )
 
 
 def _check_feature(feature: Feature, parts: Parts, base: Dataset, extended: Dataset) -> None:

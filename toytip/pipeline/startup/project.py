@@ -12,6 +12,7 @@ from toytip.core.dataset.module_source import ModuleSource
 from toytip.datasets.project.loader import own_name
 from toytip.datasets.project.references import read_references
 from toytip.datasets.registry import dataset_of
+from toytip.datasets.words import DEFAULT_KIND
 from toytip.errors import ConfigError
 from toytip.store.manifest import Manifest
 
@@ -36,20 +37,21 @@ def open_own_dataset(settings: Settings) -> Dataset | None:
     return load_dataset(read_references(_own_module(file)))
 
 
-def read_project(file: str, kind: str) -> Dataset:
+def read_project(file: str, kind: str | None = None) -> Dataset:
     """Return the data set of a kind of source files, with the module in a file.
 
-    Raises ConfigError if the module cannot be read or used, or declares another data set.
+    Without a kind, it is the data set that the module declares itself, else that of the default
+    kind. Raises ConfigError if the module cannot be read or used, or declares another data set.
     """
     module = _own_module(file)
     name = own_name(module)
-    if name not in (None, kind):
+    if kind is not None and name not in (None, kind):
         raise ConfigError(
             f"cannot use files of the kind {kind!r}: {file} declares the data set {name}",
             hint=f"Use files of {name}, or leave out module in the section [project] of toytip.toml.",
         )
     if name is None:
-        module = replace(module, base=dataset_of(kind).name)
+        module = replace(module, base=dataset_of(kind or DEFAULT_KIND).name)
     return load_dataset(read_references(module))
 
 

@@ -93,14 +93,14 @@ def ranking_section(facts: Facts) -> Content:
     pictures = [
         charts.draw_roc("roc", *_roc_lines(facts)),
         charts.draw_precision_recall("pr", *_precision_recall_lines(facts)),
-        charts.draw_calibration("calibration", *_calibration_lines(facts)),
+        charts.draw_calibration("calibration", *_calibration_lines(facts), facts.words.labels),
         *_threshold_pictures(facts),
     ]
     tally = facts.tallies.get(facts.reported_segment)
     if tally is not None:
         trips = f"{facts.reported_segment.capitalize()} trips: {formatting.format_count(tally.rows)}"
         caption = f"{trips}. The less the two colors overlap, the better the model separates the trips."
-        pictures.append(charts.draw_probabilities("probabilities", tally, caption))
+        pictures.append(charts.draw_probabilities("probabilities", tally, caption, facts.words.label))
     return Content(lead, [PicturesBlock(pictures)])
 
 
@@ -136,7 +136,8 @@ def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float
         facts.segment_colors[name]: evaluation.metrics.prevalence or 0.0
         for name, evaluation in _evaluations(facts).items()
     }
-    return lines, floors, "Thin lines mark the share of high tips, which is the precision of a random choice."
+    share = f"the share of {facts.words.labels}"
+    return lines, floors, f"Thin lines mark {share}, which is the precision of a random choice."
 
 
 def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
@@ -150,8 +151,8 @@ def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
     reported = facts.evaluation_of(facts.reported_segment)
     error = reported.calibration_error if reported else None
     caption = (
-        "On the diagonal, the observed share of high tips equals the predicted probability. The expected "
-        f"calibration error on {facts.reported_segment} trips is {error or 0:.3f}."
+        f"On the diagonal, the observed share of {facts.words.labels} equals the predicted probability. The "
+        f"expected calibration error on {facts.reported_segment} trips is {error or 0:.3f}."
     )
     return lines, caption
 
@@ -268,14 +269,14 @@ def slices_section(facts: Facts) -> Content:
         return missing(lead, _no_metrics(facts))
     worst = worst_first(evaluation.slices)[:MAX_SLICES]
     blocks: list[Block] = [
-        _slices_table("Slices with the lowest AUC", worst)
+        _slices_table("Slices with the lowest AUC", worst, facts.words.labels)
         if worst
         else MissingBlock("No slice has enough trips of both classes to compare AUC values.")
     ]
     for name in facts.listed_slices:
         members = sorted((item for item in evaluation.slices if item.slice == name), key=_slice_sort_key)
         if len(members) > 1:
-            blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members))
+            blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members, facts.words.labels))
         elif name == "borough" and not members:
             text = "Slices by borough are not available: there was no zone lookup file when the trips were scored."
             blocks.append(MissingBlock(text))
@@ -296,7 +297,7 @@ def worst_first(slices: Sequence[SliceMetrics]) -> list[SliceMetrics]:
     return sorted(large, key=lambda item: item.auc or 0.0)
 
 
-def _slices_table(caption: str, slices: Sequence[SliceMetrics]) -> TableBlock:
+def _slices_table(caption: str, slices: Sequence[SliceMetrics], labels: str) -> TableBlock:
     largest = max([item.rows for item in slices] or [1])
     body: list[list[str | TableCell]] = [
         [
@@ -310,7 +311,7 @@ def _slices_table(caption: str, slices: Sequence[SliceMetrics]) -> TableBlock:
         ]
         for item in slices
     ]
-    head = ["slice", "trips", "share of high tips", "AUC", "F1", "F1 of always-positive", "log loss"]
+    head = ["slice", "trips", f"share of {labels}", "AUC", "F1", "F1 of always-positive", "log loss"]
     return TableBlock(caption=caption, header=head, rows=body)
 
 
