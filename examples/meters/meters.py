@@ -1,4 +1,4 @@
-"""Hourly readings of electricity meters: does a meter use much in the next hour?"""
+"""Hourly readings of electricity meters. The label is a high consumption in the next hour."""
 
 import numpy as np
 

@@ -138,7 +138,7 @@ HELD = [
     ("times without seconds", 1.0, "single values", {"trip_time"}),
     ("pickup and dropoff time swapped", 0.2, "reject rate", {"non_positive_duration"}),
     ("all zones unknown (264)", 0.2, "new values", {"PULocationID"}),
-    ("days missing (at least one, at most half)", 0.2, "empty days", {"pickup_day"}),
+    ("days missing (at least one, at most half)", 0.2, "empty days", {"day_of_month"}),
     ("one vendor missing", 1.0, "constant value", {"VendorID"}),
     ("trips repeated", 1.0, "repeated trips", set()),
     ("file of another month", 1.0, "reject rate", {"out_of_month"}),

@@ -211,9 +211,9 @@ class Store:
     ) -> pd.DataFrame:
         """Return the metrics of predictions, with one row per split and segment (`all` and others).
 
-        Columns: `rows`, `prevalence` (share of positive labels), `auc`, `pr_auc`, `log_loss`, `brier`,
-        `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the always-positive
-        baseline. Undefined metrics are NaN.
+        Columns: `rows`, `prevalence` (share of positive labels), `auc`, `pr_auc`, `log_loss`,
+        `brier`, `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the
+        always-positive baseline. Undefined metrics are NaN.
 
             store.metrics().loc[("test", "all"), "auc"]
         """

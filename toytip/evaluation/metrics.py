@@ -35,9 +35,9 @@ HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "log_loss": False, "brier": Fal
 class FittedBaselines:
     """The fitted values of the baselines.
 
-    `rate` is the share of positive labels in the training rows. `hour_zone_threshold` is the decision
-    threshold of the hour-and-zone mean. Like the threshold of the model, this threshold
-    is tuned on the validation rows.
+    `rate` is the share of positive labels in the training rows. `hour_zone_threshold` is the
+    decision threshold of the hour-and-zone mean. Like the threshold of the model, this threshold is
+    tuned on the validation rows.
     """
 
     rate: float
@@ -94,10 +94,10 @@ def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
 def single_feature_auc(
     counts: Int64Array, positives: Int64Array, rows: int, total_positives: int
 ) -> float | None:
-    """Return the AUC of one feature alone: the score of a trip is the rate of positive labels of its value.
+    """Return the AUC of one feature alone: the score is the rate of positive labels of its value.
 
-    `counts` and `positives` are the trips and positive labels by value, in ascending order of values.
-    `rows` and `total_positives` also count the trips without a value.
+    `counts` and `positives` are the trips and positive labels by value, in ascending order of
+    values. `rows` and `total_positives` also count the trips without a value.
 
     Adjacent values are combined into groups of about 1 % of the trips, but not less than about 50
     trips. Without groups, rare values would predict the label by chance.
@@ -126,7 +126,7 @@ def confusion_counts(tally: Tally) -> ConfusionCounts:
 
 
 def _calibration_sums(tally: Tally) -> tuple[Int64Array, Float64Array, Int64Array]:
-    """Return the trips, the expected positive labels and the observed positive labels by calibration bin."""
+    """Return the trips, and the expected and observed positive labels, by calibration bin."""
     bins = len(tally.positives)
     center = (np.arange(bins) + 0.5) / bins
     counts = (tally.positives + tally.negatives).reshape(CALIBRATION_BINS, -1)

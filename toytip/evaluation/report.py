@@ -50,7 +50,8 @@ class BaselineMetrics:
     auc: float | None
     """Area under the ROC curve. 0.5 if all trips have the same probability."""
     pr_auc: float | None
-    """Average precision. Equals the share of positive labels if all trips have the same probability."""
+    """Average precision. Equals the share of positive labels if all trips have the same
+    probability."""
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats. Null without probabilities."""
     brier: float | None

@@ -25,7 +25,8 @@ class MonthPerformance:
     segment_share: float
     """Share of trips that are in the segment."""
     segment_prevalence: float | None
-    """Share of positive labels among the trips of the segment. Null without labels or such trips."""
+    """Share of positive labels among the trips of the segment. Null without labels or such
+    trips."""
     metrics: Metrics | None
     """Realized metrics of the model on the segment. Null without labels."""
     f1_always_positive: float | None
@@ -35,8 +36,8 @@ class MonthPerformance:
     estimated_metrics: EstimatedMetrics
     """Metrics that toytip estimates from the predicted probabilities, without labels."""
     prevalence_change: ChangeParts | None = None
-    """Change in the share of positive labels since the reference. Null without labels, or if the month or
-    the reference has trips of one class only."""
+    """Change in the share of positive labels since the reference. Null without labels, or if the
+    month or the reference has trips of one class only."""
     f1_change: ChangeParts | None = None
     """Change in F1 since the reference. Null if `prevalence_change` is null."""
     log_loss_change: ChangeParts | None = None

@@ -102,7 +102,8 @@ def _own_part(namespace: Mapping[str, Any], module: ModuleSource, code: ModuleCo
 
 
 def _own_base(parts: Parts, own: _OwnPart | None) -> Dataset:
-    assert parts.own and own, "a module without a base declares a data set"
+    assert parts.own, "a module without a base declares a data set"
+    assert own, "the loader found the place of the data set"
     check_own(parts.own, parts.label, own.part)
-    assert parts.label, "checked"
+    assert parts.label, "check_own requires a label"
     return own_base(parts.own, parts.label)

@@ -44,7 +44,7 @@ def zones_section(facts: Facts) -> Content:
 
 
 def _rated_trips(facts: Facts) -> str:
-    """Return the trips whose labels the share counts, in words. Not every data set has a segment."""
+    """Return the trips whose labels the share counts, in words: those of the segment, if any."""
     return facts.words.segment if any(zone.segment_trips for zone in facts.zones) else "trips"
 
 
