@@ -7,14 +7,6 @@ from typing import NamedTuple
 
 from toytip.errors import SchemaError
 
-# The points in a trip at which values become available, in order.
-AVAILABILITY_DESCRIPTIONS = {
-    "pickup": "when the passenger gets in",
-    "dropoff": "when the ride ends, before payment",
-    "payment": "when the passenger chooses how to pay",
-    "settled": "when the tip is paid, or later. Columns with this availability are never features.",
-}
-
 
 class ColumnDoc(NamedTuple):
     """The meaning and unit of a column, and its availability if it describes the trip itself."""

@@ -29,6 +29,13 @@ AIRPORT_WORDS = {"yes": "airport trips", "no": "trips without an airport"}
 
 MOMENTS = (Moment("pickup", "pickup_at"), Moment("dropoff", "dropoff_at"), Moment("payment", "dropoff_at"))
 out_of_month = out_of_month_rule(MOMENTS[0].column)
+# The points in a trip at which values become available, in order.
+AVAILABILITY_DESCRIPTIONS = {
+    "pickup": "when the passenger gets in",
+    "dropoff": "when the ride ends, before payment",
+    "payment": "when the passenger chooses how to pay",
+    "settled": "when the tip is paid, or later. Columns with this availability are never features.",
+}
 HIGH_TIP_WORDS = LabelWords(one="high tip", many="high tips")
 # Rates of high tips by zone. Only rides of the segment count, if the data set has one.
 PICKUP_ZONE, DROPOFF_ZONE = (Key(name, ZONE_ID_COUNT) for name in ("PULocationID", "DOLocationID"))

@@ -107,8 +107,8 @@ def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candi
         match.taxi: Candidate(match.model.run_version, partial(resolve.load_registered_model, match))
         for match in _find_registered(settings, choice)
     }
-    stored = () if choice.name else resolve.stored_taxis(store)
-    for taxi in (choice.taxi,) if choice.taxi else dict.fromkeys((*KINDS, *stored)):
+    others = () if choice.name else tuple(resolve.stored_taxis(store))
+    for taxi in (choice.taxi,) if choice.taxi else dict.fromkeys((*KINDS, *others)):
         if choice.name is None and taxi not in candidates:
             current = resolve.current_stored_model(store, taxi, choice.segment)
             candidates |= {taxi: _stored_candidate(store, current)} if current else {}

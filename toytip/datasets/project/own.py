@@ -44,7 +44,7 @@ def own_base(declared: OwnDataset, label: Label) -> Dataset:
     required = tuple(item.name for item in fields if item.required)
     values = tuple(item for item in fields if item.kind != "time")
     texts = {item.name: {str(code): text for text, code in item.texts} for item in fields if item.texts}
-    times = {column: name for name, column in reversed(declared.moments.items())}
+    times = {column: name for name, column in reversed(list(declared.moments.items()))}
     return Dataset(
         name=declared.name,
         kinds={declared.name: KIND_NUMBER},
