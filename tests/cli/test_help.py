@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from docs.generate.commands import choices_of, commands
 from tests.support.runs import run_toytip
-from toytip import config
 from toytip.cli import app, options
 from toytip.cli.app import RootGroup
 from toytip.config import Settings

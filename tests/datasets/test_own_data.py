@@ -1,5 +1,8 @@
 """A data set that a project declares itself."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -20,7 +23,7 @@ from toytip.pipeline.startup.project import read_project
 from toytip.stages import clean, conform, profile
 from toytip.stages.featurize import featurize
 
-TIMES = {"read_at": "2024-03-09T08:00", "forecast_at": "2024-03-09T08:20"}
+ROOT = Path(__file__).parents[2]
 
 
 def own(source=MODULE, file="meters.py"):
@@ -218,3 +221,12 @@ def test_a_project_with_data_of_its_own_reads_no_other_files(tmp_path):
     assert load_module(file).HIGH_USE_KWH == 1.5
     with pytest.raises(ConfigError, match="declares the data set meters"):
         read_project(str(file), "green")
+
+
+def test_the_guide_shows_the_code_of_the_example():
+    page = (ROOT / "docs" / "how-to" / "own-data.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        for part in re.split(r"\n\n(?=meters = )", block):
+            assert part.strip() in MODULE

@@ -153,8 +153,8 @@ HELD = [
     ("distance cut to one decimal", 1.0, "single values", {"trip_distance"}),
     ("extras negative", 1.0, "negative values", {"extra"}),
     ("card recoded as cash", 1.0, "vanished values", {"payment_type"}),
-    ("all tips lost", 1.0, "high tips by card", {"high_tip"}),
-    ("fare includes the tip", 1.0, "high tips by card", {"high_tip"}),
+    ("all tips lost", 1.0, "labels in segment", {"high_tip"}),
+    ("fare includes the tip", 1.0, "labels in segment", {"high_tip"}),
 ]
 
 

@@ -38,7 +38,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Field:
-    """A column of the source files."""
+    """A column of the source files. `docs/how-to/own-data.md` describes the arguments."""
 
     name: str
     """Name of the column in `trips`."""

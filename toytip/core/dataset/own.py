@@ -13,7 +13,10 @@ SETTLED = "settled"
 
 @dataclass(frozen=True, eq=False)
 class OwnDataset:
-    """A data set of a project. The decorated functions of the module add the other parts."""
+    """A data set of a project. The decorated functions of the module add the other parts.
+
+    `docs/how-to/own-data.md` describes the arguments.
+    """
 
     name: str
     """Name of the data set, and of its kind of source files."""
