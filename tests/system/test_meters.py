@@ -50,7 +50,7 @@ def test_the_model_is_better_than_the_mean_of_each_meter_and_hour(first_run):
     for segment in evaluation.values():
         assert segment["metrics"]["auc"] > segment["baselines"]["hour_zone_mean"]["auc"] + 0.02
         assert segment["metrics"]["log_loss"] < segment["baselines"]["hour_zone_mean"]["log_loss"]
-    assert first_run["promotion"]["status"] == "promoted"
+    assert first_run["promotion"]["decision"] == "promoted"
 
 
 def test_every_row_is_kept_or_rejected_with_a_reason(folder, first_run):

@@ -47,6 +47,7 @@ ZONE_RATES = TargetEncoding(
         TargetRate("zone_pair_rate", "dropoff", ("PULocationID", "DOLocationID")),
     ),
 )
+REPORT_NAMES = ("hour-and-zone mean", "{} taxis")
 HOUR_AND_ZONE = (Key("pickup_hour", 24), PICKUP_ZONE)
 
 

@@ -28,6 +28,15 @@ else:
 SEGMENT_WORDS = {names.CARD: words.CARD_WORDS}
 
 
+def describe_kind(kind: str) -> str:
+    """Return the rows of a kind of source files in words. A project can declare any kind.
+
+    >>> describe_kind("green"), describe_kind("meters")
+    ('green taxis', 'meters')
+    """
+    return f"{kind} taxis" if kind in KINDS else kind
+
+
 def value_label(column: str, value: str) -> str:
     """Return the word that a data set has for a value of a column, or the value itself.
 

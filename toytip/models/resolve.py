@@ -7,6 +7,7 @@ from typing import NamedTuple
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.tables import ENCODINGS, FEATURES, MODELS, PREDICTIONS
+from toytip.datasets.words import describe_kind
 from toytip.errors import RegistryError, StoreError
 from toytip.models.card import CardOfModel, read_card
 from toytip.models.package import load_package
@@ -139,8 +140,8 @@ def _require_kind(store: Store, model: Manifest, taxi: str | None, segment: str 
     """Raise StoreError if a model has another taxi type or segment. None accepts every model."""
     if taxi is not None and (trained := taxi_of(store, model)) != taxi:
         raise StoreError(
-            f"cannot use model {model.version} for {taxi} taxis: it was trained on {trained} taxis",
-            hint=f"Choose a model for {taxi} taxis.",
+            f"cannot use model {model.version} for {describe_kind(taxi)}: it was trained on {describe_kind(trained)}",
+            hint=f"Choose a model for {describe_kind(taxi)}.",
         )
     if segment is not None and (trained := _segment_of(store, model)) != segment:
         raise StoreError(
@@ -151,7 +152,7 @@ def _require_kind(store: Store, model: Manifest, taxi: str | None, segment: str 
 
 def _describe_kind(taxi: str | None, segment: str | None) -> str:
     """Return the taxi type and the segment as text, such as `for green taxis`."""
-    parts = (f"for {taxi} taxis" if taxi else "", f"of segment {segment}" if segment else "")
+    parts = (f"for {describe_kind(taxi)}" if taxi else "", f"of segment {segment}" if segment else "")
     return " ".join(filter(None, parts))
 
 
@@ -220,7 +221,7 @@ def require_single_match(name: str, matches: list[RegisteredMatch]) -> Registere
         return matches[0]
     kinds = (("--taxi", {match.taxi for match in matches}), ("--segment", {m.segment for m in matches}))
     options = [option for option, values in kinds if len(values) > 1]
-    models = " and ".join(f"{match.taxi} taxis (segment {match.segment})" for match in matches)
+    models = " and ".join(f"{describe_kind(match.taxi)} (segment {match.segment})" for match in matches)
     raise RegistryError(
         f"cannot select model {name}: registered models with this name exist for {models}",
         hint=f"Set {' and '.join(options)}.",

@@ -16,7 +16,7 @@ from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
 from toytip.datasets.registry import detect_kind, kinds_in_columns
-from toytip.datasets.words import KINDS
+from toytip.datasets.words import KINDS, describe_kind
 from toytip.errors import SchemaError, ToytipError
 from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
@@ -154,7 +154,8 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
         )
     if taxi is not None and taxi not in models:
         raise SchemaError(
-            f"cannot score trips of {taxi} taxis: the model was trained on {' and '.join(models)} taxis",
-            hint=f"Choose a model for {taxi} taxis.",
+            f"cannot score trips of {describe_kind(taxi)}: "
+            f"the model was trained on {' and '.join(map(describe_kind, models))}",
+            hint=f"Choose a model for {describe_kind(taxi)}.",
         )
     return models[taxi] if taxi else next(iter(models.values()))

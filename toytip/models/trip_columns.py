@@ -12,6 +12,7 @@ from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
+from toytip.datasets.words import describe_kind
 from toytip.errors import SchemaError
 
 
@@ -56,9 +57,9 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
     taxi = dataset.layout.detect_kind(columns)
     if taxi not in (None, model.taxi):
         raise SchemaError(
-            f"cannot score {label}: the columns are those of {taxi} taxis, "
-            f"and model {model.version} was trained on {model.taxi} taxis",
-            hint=f"Choose a model for {taxi} taxis.",
+            f"cannot score {label}: the columns are those of {describe_kind(taxi)}, "
+            f"and model {model.version} was trained on {describe_kind(model.taxi)}",
+            hint=f"Choose a model for {describe_kind(taxi)}.",
         )
     if repeated := dataset.field_names.find_repeated(columns):
         raise SchemaError(

@@ -120,6 +120,7 @@ class Facts:
     words: ReportWords = PLAIN_WORDS
     listed_slices: Sequence[str] = ()
     value_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    has_zones: bool = True
     zones: Sequence[ZoneSummary] = ()
     zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
     run_result: RunResult | None = None

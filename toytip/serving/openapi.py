@@ -13,6 +13,7 @@ from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS
 from toytip.core.time_values import zone_place
+from toytip.datasets.words import describe_kind
 from toytip.models import trip_columns
 from toytip.serving.answers import TripAnswer
 from toytip.serving.pages import StartPage, example_trip
@@ -105,7 +106,7 @@ def _trip(model: TrainedModel) -> Schema:
     }
     return {
         "type": "object",
-        "description": f"A trip of a {model.taxi} taxi. The server ignores additional fields. Upper case, "
+        "description": f"A trip of {describe_kind(model.taxi)}. The server ignores additional fields. Upper case, "
         "spaces and underscores in names do not matter.",
         "required": list(trip_columns.required_columns(model)),
         "properties": properties,

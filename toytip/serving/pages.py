@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from toytip._version import __version__
 from toytip.core.jsonable import dump_json
 from toytip.core.model import TrainedModel
+from toytip.datasets.words import describe_kind
 from toytip.models import trip_columns
 from toytip.models.package import golden_trips
 
@@ -100,8 +101,13 @@ def _model_section(model: TrainedModel, url: str) -> Markup:
         Markup("<code>{}</code>").format(name) for name in description.required_columns
     )
     return Markup(
-        "<h2>Model for {} taxis</h2><p>Version <code>{}</code>, segment <code>{}</code>, "
+        "<h2>Model for {}</h2><p>Version <code>{}</code>, segment <code>{}</code>, "
         "decision threshold {}.</p><p>Required columns: {}</p><pre>{}</pre>"
     ).format(
-        model.taxi, model.version, description.segment, f"{model.threshold:.4f}", columns, escape(request)
+        describe_kind(model.taxi),
+        model.version,
+        description.segment,
+        f"{model.threshold:.4f}",
+        columns,
+        escape(request),
     )

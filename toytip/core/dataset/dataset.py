@@ -103,6 +103,8 @@ class Dataset:
     """Synthetic source files, if toytip can generate them."""
     layout: Layout
     """Names of columns in the source files, and how to recognize the kind of a file."""
+    report_names: tuple[str, str] = ("group mean", "{}")
+    """Words of reports for the baseline, and for a page about a kind of files, as in `words`."""
     module: ModuleSource | None = None
     """The module of a project that extends the data set, if any."""
     part_code: Mapping[str, str] = field(default_factory=dict)
@@ -251,7 +253,10 @@ class Dataset:
         """The words of the data set for reports."""
         words = self.label.words or default_label_words(self.label.name)
         segment = "" if self.segment is None else self.segment.words.title
-        return ReportWords(label=words.one, labels=words.many, segment=segment)
+        baseline, title = self.report_names
+        return ReportWords(
+            label=words.one, labels=words.many, segment=segment, baseline=baseline, title=title
+        )
 
     def slice_label(self, name: str, value: str) -> str:
         """Return words that identify an evaluation slice without the name of its attribute."""

@@ -25,10 +25,20 @@ class ReportWords:
     """Positive labels, such as `positive labels`."""
     segment: str
     """The trips of the segment, such as `card trips`. Empty without a segment."""
+    baseline: str
+    """The baseline that predicts the mean of a group, such as `hour-and-zone mean`."""
+    title: str
+    """Title of a page about trips, with `{}` for the kind of the files, such as `{} taxis`."""
 
 
 # Words that fit every data set.
-PLAIN_WORDS = ReportWords(label="positive label", labels="positive labels", segment="trips in the segment")
+PLAIN_WORDS = ReportWords(
+    label="positive label",
+    labels="positive labels",
+    segment="trips in the segment",
+    baseline="group mean",
+    title="{}",
+)
 
 
 def default_label_words(name: str) -> LabelWords:

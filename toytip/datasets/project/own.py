@@ -87,7 +87,14 @@ def complete_own(dataset: Dataset, declared: OwnDataset) -> Dataset:
     )
     encoding = TargetEncoding(keys=keys, rates=rates) if rates else None
     baseline = tuple(key for name in declared.baseline for key in groups if key.column == name)
-    return replace(dataset, baseline=baseline, hash_columns=tuple(short), target_encoding=encoding)
+    means = f"mean by {' and '.join(declared.baseline)}" if baseline else "mean of the label"
+    return replace(
+        dataset,
+        baseline=baseline,
+        report_names=(means, "{}"),
+        hash_columns=tuple(short),
+        target_encoding=encoding,
+    )
 
 
 def _features(declared: OwnDataset, values: tuple[Field, ...]) -> Iterator[Feature]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
-from toytip.datasets.rides import HOUR_AND_ZONE, MOMENTS, ZONE_RATES, stage_modules
+from toytip.datasets.rides import HOUR_AND_ZONE, MOMENTS, REPORT_NAMES, ZONE_RATES, stage_modules
 from toytip.datasets.tlc import docs, examples, features, fields, names, rules, slices, words
 from toytip.datasets.tlc.layout import LAYOUT
 from toytip.datasets.tlc.monitoring import MONITORING
@@ -24,6 +24,7 @@ TLC = Dataset(
     score_columns=("PULocationID", "DOLocationID"),
     target_encoding=ZONE_RATES,
     baseline=HOUR_AND_ZONE,
+    report_names=REPORT_NAMES,
     hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount"),
     modules=stage_modules("tlc"),
     monitoring=MONITORING,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from toytip.core.dataset.words import ReportWords
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS
 from toytip.evaluation.report import SegmentReport, SliceMetrics
 from toytip.evaluation.tally import MIN_SLICE_TRIPS
@@ -122,7 +123,7 @@ def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
     if facts.hour_zone_tally is not None and (line := curves.roc_curve(facts.hour_zone_tally)) is not None:
         evaluation = facts.evaluation_of("all")
         auc = evaluation.baselines["hour_zone_mean"].auc if evaluation else None
-        lines["c"] = (f"hour-and-zone mean, AUC {auc or 0:.3f}", line)
+        lines["c"] = (f"{facts.words.baseline}, AUC {auc or 0:.3f}", line)
     return lines, "The diagonal is a random ranking. The higher a curve is, the better the ranking."
 
 
@@ -190,12 +191,13 @@ def metrics_section(facts: Facts) -> Content:
         return missing(lead, _no_metrics(facts))
     split = facts.reported_split
     tables = [
-        _metrics_table(split, segment, evaluation) for segment, evaluation in facts.evaluation[split].items()
+        _metrics_table(split, segment, evaluation, facts.words)
+        for segment, evaluation in facts.evaluation[split].items()
     ]
     return Content(lead, [*tables, _splits_table(facts)])
 
 
-def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> TableBlock:
+def _metrics_table(split: str, segment: str, evaluation: SegmentReport, words: ReportWords) -> TableBlock:
     body: list[list[str | TableCell]] = []
     for name in REPORTED_METRICS:
         span = evaluation.intervals.get(name)
@@ -222,7 +224,7 @@ def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> Table
         "metric",
         "value",
         "95 % interval",
-        *(f"improvement over {formatting.label(name)}" for name in evaluation.improvement),
+        *(f"improvement over {formatting.baseline_label(name, words)}" for name in evaluation.improvement),
     ]
     count = formatting.format_count(evaluation.metrics.rows)
     caption = f"{segment.capitalize()} trips of the {split} split, {count} rows"
