@@ -27,8 +27,8 @@ def generate_month(month: str, seed: int = SEED) -> pd.DataFrame:
     hours = pd.date_range(f"{month}-01", periods=24 * pd.Period(month).days_in_month + 1, freq="h")
     temperature = _temperature(rng, hours)
     heat = np.maximum(18 - temperature, 0)[:, None] * 0.055 * heat_pump
-    habit = np.cumsum(rng.normal(0, 0.25, (len(hours), METERS)), axis=0) * 0.1
-    use = level * DAILY[hours.hour][:, None] * np.exp(np.clip(habit, -1, 1))
+    habit = pd.DataFrame(rng.normal(0, 1, (len(hours), METERS))).rolling(6, min_periods=1).mean()
+    use = level * DAILY[hours.hour][:, None] * np.exp(habit.to_numpy())
     kwh = (use + heat) * rng.lognormal(0, 0.25, use.shape)
     return _readings(rng, hours, kwh, heat_pump, temperature)
 

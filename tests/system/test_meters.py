@@ -67,10 +67,11 @@ def test_every_row_is_kept_or_rejected_with_a_reason(folder, first_run):
     assert list(predictions.columns[:3]) == ["trip_id", "read_at", "meter"]
 
 
-def test_the_same_command_reuses_the_run_and_a_new_month_computes_one_month(folder, first_run):
+def test_the_same_command_reuses_the_run_and_fewer_months_reuse_its_files(folder, first_run):
     assert run(folder, "--gate", "on")["up_to_date"]
     fewer = run(folder, "--months", "2024-01:2024-03", "--gate", "off")
-    assert fewer["reused_partitions"]["featurize"] == 3
+    assert fewer["stage_decisions"]["featurize"]["reused"]
+    assert "3 of 3 files reused" in fewer["stage_decisions"]["featurize"]["reason"]
 
 
 def test_a_file_is_scored_as_in_the_run(folder, first_run, model):
@@ -129,7 +130,7 @@ def test_a_model_of_the_segment_has_a_champion_of_its_own(folder, segment_run):
 
 def test_an_unknown_segment_is_an_error(folder, first_run):
     done = run_toytip("run", *OPTIONS, "--segment", "card", cwd=folder)
-    require_error(done, "cannot train on segment 'card'", "heat_pumps")
+    require_error(done, "cannot train on segment 'card'", "heat_pumps", code=2)
 
 
 def test_predictions_are_judged_by_row_id(folder, first_run):
@@ -165,7 +166,7 @@ def test_a_project_needs_a_source_with_its_columns(folder, tmp_path):
     (without_source / "toytip.toml").write_text(settings.read_text().replace('source = "data"', ""))
     (without_source / "meters.py").write_text((folder / "meters.py").read_text())
     done = run_toytip("run", *OPTIONS, cwd=without_source)
-    require_error(done, "does not generate files of meters", "Set --source")
+    require_error(done, "does not generate files of meters", "Set --source", code=2)
     pd.DataFrame({"timestamp": pd.to_datetime(["2024-01-01"]), "x": [1]}).to_parquet(
         tmp_path / "2024-01.parquet"
     )
