@@ -19,9 +19,11 @@ from toytip._version import __version__
 __all__ = [
     "ExactXGBClassifier",
     "ExactXGBRegressor",
+    "Field",
     "Judged",
     "Model",
     "Monitoring",
+    "OwnDataset",
     "Run",
     "Store",
     "ToytipError",
@@ -48,7 +50,8 @@ if TYPE_CHECKING:
     from toytip.api.project import load_project
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
-    from toytip.core.dataset.declarations import feature, label, reference, rule, segment
+    from toytip.core.dataset.declarations import Field, feature, label, reference, rule, segment
+    from toytip.core.dataset.own import OwnDataset
     from toytip.errors import ToytipError
     from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
     from toytip.estimators.pipelines import make_pipeline
@@ -56,9 +59,11 @@ else:
     _MODULES = {
         "ExactXGBClassifier": "estimators.exact_xgb",
         "ExactXGBRegressor": "estimators.exact_xgb",
+        "Field": "core.dataset.declarations",
         "Judged": "api.judge",
         "Model": "api.model",
         "Monitoring": "api.monitoring",
+        "OwnDataset": "core.dataset.own",
         "Run": "api.run",
         "Store": "api.store",
         "ToytipError": "errors",

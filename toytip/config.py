@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.redact import first_line, mask_credentials
-from toytip.datasets.words import Segment
 from toytip.errors import ConfigError
 from toytip.settings_files import (
     CONSTRAINTS_PATTERN,
@@ -29,7 +28,6 @@ from toytip.settings_files import (
 )
 
 Env = Literal["dev", "prod"]
-FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
 GateMode = Literal["on", "dry-run", "off"]
 StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
@@ -177,12 +175,15 @@ class Settings(BaseSettings):
     test_months: str | None = _setting(
         None, "Months to test on, as FIRST:LAST.", computed_default="the latest month of the source"
     )
-    feature_set: FeatureSet = _setting(
-        "payment",
-        "Features of the model: the features known at pickup, at dropoff or at payment, or the eleven "
-        "features of toy-ml-pipeline (seed).",
+    feature_set: str | None = _setting(
+        None,
+        "Features of the model: a moment such as pickup, dropoff or payment, at which the features are known, "
+        "or seed, which stands for the eleven features of toy-ml-pipeline.",
+        computed_default="all features that are known before the label (payment)",
     )
-    segment: Segment = _setting("all", "Trips to train on: all trips, or only trips paid by card.")
+    segment: str = _setting(
+        "all", "Trips to train on: all, or a segment of the data set, such as card for trips paid by card."
+    )
     rounds: int = _setting(BoosterParams.rounds, "Maximum number of boosting rounds.", ge=1)
     max_depth: int = _setting(BoosterParams.max_depth, "Maximum depth of a tree.", ge=1, le=20)
     learning_rate: float = _setting(
@@ -216,7 +217,9 @@ class Settings(BaseSettings):
         BoosterParams.sampling_seed, "Random seed of row and column sampling.", ge=0, le=2**31 - 1
     )
     scale_pos_weight: float = _setting(
-        BoosterParams.scale_pos_weight, "Factor of the weights of trips with a high tip in training.", gt=0
+        BoosterParams.scale_pos_weight,
+        "Factor of the weights of trips with a positive label in training.",
+        gt=0,
     )
     max_bin: int = _setting(
         BoosterParams.max_bin,
@@ -258,7 +261,7 @@ class Settings(BaseSettings):
     )
     alert_max_share_shift: float = _setting(
         AlertThresholds.max_share_shift,
-        "Threshold for a change in the share of card trips, or in the share of high tips among card trips.",
+        "Threshold for a change in the share of the segment, or in the share of positive labels in the segment.",
         gt=0,
         le=1,
     )
@@ -271,7 +274,7 @@ class Settings(BaseSettings):
         gt=0,
     )
     alert_max_auc_loss: float = _setting(
-        AlertThresholds.max_auc_loss, "Threshold for the AUC loss on card trips.", gt=0, le=1
+        AlertThresholds.max_auc_loss, "Threshold for the AUC loss in the segment.", gt=0, le=1
     )
     alert_min_breaches: int = _setting(
         AlertThresholds.min_breaches,

@@ -6,10 +6,10 @@ import inspect
 
 from docs.generate.markdown import code, page, table
 from toytip.core import glossary
-from toytip.core.dataset.declarations import AVAILABILITY_TIMES
 from toytip.core.schema import Column, Table
 from toytip.core.tables import TABLES
 from toytip.datasets.fhvhv.dataset import FHVHV
+from toytip.datasets.rides import AVAILABILITY_DESCRIPTIONS
 from toytip.datasets.tlc.dataset import TLC
 
 READABLE_TABLES = tuple(TLC.table(each) for each in TABLES if not each.is_artifact)
@@ -42,7 +42,7 @@ def of_table(found: Table) -> str:
 
 
 def _sets() -> str:
-    order = list(AVAILABILITY_TIMES)
+    order = list(TLC.moment_names)
     rows = []
     for name, availability in TLC.feature_availability.items():
         inside = [
@@ -78,7 +78,7 @@ def _fhvhv() -> str:
 def tables_page() -> str:
     """Return the page of tables and columns."""
     availabilities = "\n".join(
-        f"- `{name}`: {description}" for name, description in glossary.AVAILABILITY_DESCRIPTIONS.items()
+        f"- `{name}`: {description}" for name, description in AVAILABILITY_DESCRIPTIONS.items()
     )
     return page(
         "Tables and columns",

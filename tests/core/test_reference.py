@@ -33,7 +33,7 @@ def join(rows, trips):
         "pickup_at": hours(pickups),
         "dropoff_at": hours(dropoffs),
     }
-    return join_rows(rows, columns, "dropoff_at")["weather.rain"].tolist()
+    return join_rows(rows, columns, "pickup_at", "dropoff_at")["weather.rain"].tolist()
 
 
 ROWS = [(1, 0, 1, 10), (1, 4, 5, 14), (1, 4, 8, 15), (2, 0, 0, 20)]

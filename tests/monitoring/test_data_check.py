@@ -138,7 +138,7 @@ HELD = [
     ("times without seconds", 1.0, "single values", {"trip_time"}),
     ("pickup and dropoff time swapped", 0.2, "reject rate", {"non_positive_duration"}),
     ("all zones unknown (264)", 0.2, "new values", {"PULocationID"}),
-    ("days missing (at least one, at most half)", 0.2, "empty days", {"pickup_day"}),
+    ("days missing (at least one, at most half)", 0.2, "empty days", {"day_of_month"}),
     ("one vendor missing", 1.0, "constant value", {"VendorID"}),
     ("trips repeated", 1.0, "repeated trips", set()),
     ("file of another month", 1.0, "reject rate", {"out_of_month"}),
@@ -153,8 +153,8 @@ HELD = [
     ("distance cut to one decimal", 1.0, "single values", {"trip_distance"}),
     ("extras negative", 1.0, "negative values", {"extra"}),
     ("card recoded as cash", 1.0, "vanished values", {"payment_type"}),
-    ("all tips lost", 1.0, "high tips by card", {"high_tip"}),
-    ("fare includes the tip", 1.0, "high tips by card", {"high_tip"}),
+    ("all tips lost", 1.0, "labels in segment", {"high_tip"}),
+    ("fare includes the tip", 1.0, "labels in segment", {"high_tip"}),
 ]
 
 

@@ -156,5 +156,5 @@ def test_pickups_of_other_months_are_counted_after_reading(outside, is_usable):
     if is_usable:
         require_months_of_files(source, counts)
     else:
-        with pytest.raises(SourceError, match=r"for 2023-01: 60\.0 % of the pickups are in other months"):
+        with pytest.raises(SourceError, match=r"for 2023-01: 60\.0 % of the rows are in other months"):
             require_months_of_files(source, counts)

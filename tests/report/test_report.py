@@ -327,7 +327,7 @@ def test_pictures_use_the_colors_of_the_page_and_have_unique_ids_and_names():
     tally = tally_of(chance, label)
     drawn = [
         model.draw_roc("one", {"a": ("A & B <i>", curves.roc_curve(tally))}, "it rises"),
-        model.draw_probabilities("two", tally, "they are apart"),
+        model.draw_probabilities("two", tally, "they are apart", "high tip"),
         charts_data.draw_feature_distribution(
             "three",
             report_facts.FeatureDistribution("fare_amount", [[1, 2, 3, 4, 5]], {}, [0.0]),
@@ -434,14 +434,14 @@ def day_performance(day, auc):
 
 def test_auc_and_log_loss_are_drawn_by_day():
     days = [day_performance(day, auc) for day, auc in ((1, None), (2, 0.7), (3, 0.8))]
-    ranked, loss = daily.draw_daily_ranking(days)
+    ranked, loss = daily.draw_daily_ranking(days, "high tips")
     assert (
         "Lowest: 0.7000 in the week that ends on 2023-02-02. Highest: 0.8000 in the week that ends on 2023-02-03."
         in ranked.caption
     )
     assert loss.caption.endswith("lower is better.")
     assert ranked.small
-    assert len(daily.draw_daily_ranking(days[1:2])) == 2
+    assert len(daily.draw_daily_ranking(days[1:2], "high tips")) == 2
 
 
 @pytest.mark.parametrize(("high", "told"), [(0, False), (29, False), (30, True), (170, True), (171, False)])
@@ -456,7 +456,7 @@ def test_the_segment_of_card_trips_is_not_a_ranked_slice():
         for name, value, auc in (("payment_type", "1", 0.6), ("rate_code", "2", 0.7))
     )
     assert sections_model.worst_first([card, jfk]) == [jfk]
-    assert "JFK rate" in str(sections_model._slices_table("Slices", [jfk]).rows)
+    assert "JFK rate" in str(sections_model._slices_table("Slices", [jfk], "high tips").rows)
 
 
 # Warnings
@@ -494,6 +494,7 @@ def monitoring_report(**changes):
         performance_reference=("2023-11",),
         labels_until=None,
         warnings=(),
+        words=TLC.words,
         thresholds=AlertThresholds(),
         active_alerts=(),
         alert_history=(),

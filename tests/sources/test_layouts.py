@@ -218,9 +218,7 @@ def test_a_renamed_file_is_refused(tmp_path):
     write(tmp_path, "green_tripdata_2023-04.parquet", raw_table(50, Month(2023, 5), "lpep"))
     with pytest.raises(SourceError) as caught:
         open_source(str(tmp_path))
-    assert "its name says 2023-04, but 100.0 % of its pickups are in other months (2023-05)" in str(
-        caught.value
-    )
+    assert "its name says 2023-04, but 100.0 % of its rows are in other months (2023-05)" in str(caught.value)
     assert "Rename the file" in caught.value.hint
 
 
@@ -233,7 +231,7 @@ def test_a_named_month_needs_half_of_the_rows(other_rows, is_usable, statistics,
         assert open_source(str(tmp_path)).rows == 100
     else:
         with pytest.raises(
-            SourceError, match=r"60.0 % of its pickups are in other months \(2023-01 to 2023-02\)"
+            SourceError, match=r"60.0 % of its rows are in other months \(2023-01 to 2023-02\)"
         ):
             open_source(str(tmp_path))
 

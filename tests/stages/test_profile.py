@@ -57,7 +57,7 @@ def test_the_data_check_has_histograms_of_its_own():
         for name, rows in histograms.groupby("feature")
         if name in profile.CHECK_HISTOGRAMS
     }
-    assert trips_by_value["pickup_day"] == {9: 1, 10: 2}
+    assert trips_by_value["day_of_month"] == {9: 1, 10: 2}
     assert trips_by_value["label"] == {0: 1, 1: 2}
     # Two equal trips are in the same bucket.
     assert sorted(trips_by_value["trip_hash"].values()) == [1, 2]

@@ -47,9 +47,7 @@ def encoding_of(parts):
 
 
 def rates_of(features, encoding):
-    return pd.DataFrame(
-        target_encoding.lookup_rates(features, encoding.target_history, NAMES, TLC.target_encoding)
-    )
+    return pd.DataFrame(target_encoding.lookup_rates(features, encoding.target_history, NAMES, TLC))
 
 
 def test_the_rates_of_a_month_come_from_card_trips_of_earlier_training_months():

@@ -25,7 +25,7 @@ from toytip.core.columns import ColumnValues
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import REJECTS, TRIPS
-from toytip.core.time_values import NEW_YORK, other_reading, to_new_york
+from toytip.core.time_values import NEW_YORK, other_reading, to_local
 from toytip.datasets.tlc.dataset import TLC
 from toytip.datasets.tlc.fields import FIELDS_BY_NAME
 from toytip.errors import SchemaError, ToytipError
@@ -292,14 +292,14 @@ def test_a_machine_without_time_zones_needs_the_database(monkeypatch):
     monkeypatch.setattr(pc, "local_timestamp", local_timestamp)
     for zone in (NEW_YORK, "UTC"):
         with pytest.raises(SchemaError, match="this machine has no data on it") as caught:
-            to_new_york(np.zeros(1, "datetime64[us]"), zone)
+            to_local(np.zeros(1, "datetime64[us]"), zone)
         assert "package tzdata" in caught.value.hint
 
 
 def test_the_repeated_hour_and_the_change_of_clocks():
     """An instant has one local time. Two instants have the same one when clocks are set back."""
     instants = ["2023-11-05T05:30", "2023-11-05T06:30", "2023-03-12T06:59", "2023-03-12T07:00"]
-    local = to_new_york(np.array(instants, "datetime64[us]"))
+    local = to_local(np.array(instants, "datetime64[us]"))
     assert [str(time)[:16] for time in local] == [
         "2023-11-05T01:30",
         "2023-11-05T01:30",
@@ -310,8 +310,8 @@ def test_the_repeated_hour_and_the_change_of_clocks():
 
 def test_instants_far_from_today_keep_the_offset_of_the_nearest_year():
     far = np.array(["0001-01-01", "9999-12-31", "NaT"], "datetime64[us]")
-    assert np.isnat(to_new_york(far)[2])
-    assert (np.abs(to_new_york(far)[:2] - far[:2]) <= np.timedelta64(6, "h")).all()
+    assert np.isnat(to_local(far)[2])
+    assert (np.abs(to_local(far)[:2] - far[:2]) <= np.timedelta64(6, "h")).all()
 
 
 def test_a_row_with_an_unreadable_value_is_rejected_and_counted():

@@ -279,10 +279,10 @@ import os, pathlib, signal, time
 from toytip.sources import reader
 reader.original = getattr(reader, "original", reader.read_partition)
 
-def read_partition(part):
+def read_partition(part, dataset=None):
     if part.month.month == 3 and part.start == 0:
         {fault}
-    return reader.original(part)
+    return reader.original(part, dataset)
 
 reader.read_partition = read_partition
 """

@@ -22,9 +22,9 @@ from toytip import errors
 from toytip.cli.command import EXIT_CODES
 from toytip.config import Settings
 from toytip.core import glossary
-from toytip.core.dataset.declarations import AVAILABILITY_TIMES
 from toytip.core.jsonable import FLATTEN, to_json
 from toytip.core.months import Month
+from toytip.datasets.rides import AVAILABILITY_DESCRIPTIONS
 from toytip.datasets.tlc.dataset import TLC
 from toytip.errors import ConfigError, SchemaError
 from toytip.evaluation.metrics import compute_metrics
@@ -276,8 +276,8 @@ def test_the_glossary_has_no_surplus_entries():
 
 def test_availability_is_consistent():
     """The glossary agrees with the declarations, and no feature is known before its inputs."""
-    order = list(glossary.AVAILABILITY_DESCRIPTIONS)
-    assert order == [*AVAILABILITY_TIMES, "settled"]
+    order = list(AVAILABILITY_DESCRIPTIONS)
+    assert order == [*TLC.moment_names, "settled"]
     for item in (*TLC.features, *TLC.target_rates.values()):
         assert TLC.column_docs[item.name].available_at == item.available_at
         needed = max(order.index(TLC.column_docs[name].available_at) for name in item.needs)

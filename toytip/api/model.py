@@ -60,7 +60,7 @@ class Model:
     def threshold(self) -> float:
         """The decision threshold.
 
-        The threshold is the lowest probability for which the model predicts a high tip.
+        The threshold is the lowest probability for which the model predicts a positive label.
         """
         return self.trained_model.threshold
 
@@ -91,7 +91,7 @@ class Model:
         `required_columns`). None, NaN, NaT and NA are missing values. If `trips` is a pandas
         DataFrame, the result has the index of `trips`. Columns of the result:
 
-            probability    float32   probability of a high tip (NaN for trips with a reason)
+            probability    float32   probability of a positive label (NaN for trips with a reason)
             prediction     boolean   whether the decision is positive (<NA> for trips with a reason)
             reason         str       reason why a trip is not scored (missing for scored trips)
             explanations   object    list of the `shap_top` largest explanations (if > 0)
@@ -100,7 +100,7 @@ class Model:
         rule), or if the trip is not in the segment of the model (`outside_segment`).
 
         An explanation has the attributes `feature`, `value` (the value of the feature) and
-        `log_odds` (the contribution of the feature to the log-odds of a high tip).
+        `log_odds` (the contribution of the feature to the log-odds of a positive label).
 
         Raises SchemaError if a column that the model needs is missing, if a column exists twice, if
         a value cannot be converted, or if the trips are from another taxi type. Raises TypeError if

@@ -209,11 +209,11 @@ class Store:
     def metrics(
         self, version: str | None = None, *, as_of: str | None = None, taxi: str | None = None
     ) -> pd.DataFrame:
-        """Return the metrics of predictions, with one row per split and segment (`all`, `card`).
+        """Return the metrics of predictions, with one row per split and segment (`all` and others).
 
-        Columns: `rows`, `prevalence` (share of high tips), `auc`, `pr_auc`, `log_loss`, `brier`,
-        `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the always-positive
-        baseline. Undefined metrics are NaN.
+        Columns: `rows`, `prevalence` (share of positive labels), `auc`, `pr_auc`, `log_loss`,
+        `brier`, `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the
+        always-positive baseline. Undefined metrics are NaN.
 
             store.metrics().loc[("test", "all"), "auc"]
         """

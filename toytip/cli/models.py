@@ -41,12 +41,12 @@ def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_models
-    from toytip.datasets.words import KINDS, SEGMENTS
+    from toytip.models.registered_kinds import find_kinds
     from toytip.models.registered_model import ModelList
     from toytip.models.registry import open_registry
     from toytip.store.store import store_from_settings
 
-    registries = [open_registry(settings, taxi, segment) for taxi in KINDS for segment in SEGMENTS]
+    registries = [open_registry(settings, *kind) for kind in find_kinds(settings)]
     models = ModelList(models={registry.name: registry.list_models() for registry in registries})
     has_registry = any(registry.exists for registry in registries)
     store = store_from_settings(settings) if has_registry else open_existing_store(settings)

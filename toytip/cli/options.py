@@ -13,13 +13,11 @@ from pydantic.fields import FieldInfo
 from toytip.config import (
     COMPUTED_DEFAULT,
     Env,
-    FeatureSet,
     GateMode,
     ProgressChoice,
     Settings,
     StartMethod,
 )
-from toytip.datasets.words import Segment, Taxi
 
 SOURCE_PANEL = "Source"
 STORE_PANEL = "Store"
@@ -122,10 +120,8 @@ ValidationMonthOption = Annotated[
 TestMonthsOption = Annotated[
     str | None, setting_option("test_months", panel=TRAINING_PANEL, metavar="MONTHS")
 ]
-FeatureSetOption = Annotated[
-    FeatureSet | None, setting_option("feature_set", panel=TRAINING_PANEL, metavar="SET")
-]
-SegmentOption = Annotated[Segment | None, setting_option("segment", panel=TRAINING_PANEL, metavar="SEGMENT")]
+FeatureSetOption = Annotated[str | None, setting_option("feature_set", panel=TRAINING_PANEL, metavar="SET")]
+SegmentOption = Annotated[str | None, setting_option("segment", panel=TRAINING_PANEL, metavar="SEGMENT")]
 ParamsOption = Annotated[str | None, setting_option("params", panel=TRAINING_PANEL, metavar="FILE")]
 RoundsOption = Annotated[int | None, setting_option("rounds", panel=TRAINING_PANEL, metavar="N")]
 MaxDepthOption = Annotated[int | None, setting_option("max_depth", panel=TRAINING_PANEL, metavar="N")]
@@ -221,21 +217,19 @@ ModelOption = Annotated[
     ),
 ]
 TaxiOption = Annotated[
-    Taxi | None,
+    str | None,
     option(
         "--taxi",
         help="Taxi type of the model. Required if several types have a matching model.",
-        choices=get_args(Taxi),
         default="the only type that has a matching model",
         metavar="TAXI",
     ),
 ]
 ModelSegmentOption = Annotated[
-    Segment | None,
+    str | None,
     option(
         "--segment",
-        help="Segment that the model was trained on. Required if both segments have a matching model.",
-        choices=get_args(Segment),
+        help="Segment that the model was trained on. Required if several segments have a matching model.",
         default="the only segment that has a matching model",
         metavar="SEGMENT",
     ),
@@ -249,21 +243,19 @@ def output_option(help: str, default: str = "") -> Any:  # noqa: A002 - Typer's 
 
 
 ScoringTaxiOption = Annotated[
-    Taxi | None,
+    str | None,
     option(
         "--taxi",
         help="Taxi type of the model.",
-        choices=get_args(Taxi),
         default="the type that the pickup column of the trips shows",
         metavar="TAXI",
     ),
 ]
 ScoringSegmentOption = Annotated[
-    Segment | None,
+    str | None,
     option(
         "--segment",
         help="Segment that the model was trained on.",
-        choices=get_args(Segment),
         default="all, if there is such a champion",
         metavar="SEGMENT",
     ),

@@ -21,7 +21,7 @@ class EvaluationResult:
     version: str
     """Version of the predictions."""
     metrics: dict[str, dict[str, Metrics]]
-    """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
+    """Metrics by split (`train`, `validation`, `test`) and segment (`all` and others)."""
     evaluation: EvaluationReport
     """Complete evaluation by split and segment, with intervals, baselines, curves and slices."""
 

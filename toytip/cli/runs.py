@@ -16,7 +16,6 @@ from toytip.cli.command import (
 from toytip.cli.lazy_group import HelpfulCommand, HelpfulGroup
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import JsonOption, option, output_option
-from toytip.datasets.words import Taxi
 
 if TYPE_CHECKING:
     from toytip.store.run_manifest import RunManifest
@@ -42,12 +41,11 @@ def runs(
         option("--limit", min=1, metavar="N", help="Maximum number of runs to list.", default="all runs"),
     ] = None,
     taxi: Annotated[
-        Taxi | None,
+        str | None,
         option(
             "--taxi",
             metavar="TAXI",
             help="Taxi type of the runs.",
-            choices=get_args(Taxi),
             default="all types",
         ),
     ] = None,

@@ -56,7 +56,7 @@ def score(
 ) -> None:
     """Score the trips of a file.
 
-    The pickup column shows the taxi type of the trips, and so selects the champion. The output has
+    The columns show the taxi type of the trips, and so select the champion. The output has
     one row per trip, in the order of the input. A row has a probability and a decision, or the
     reason why the trip has none: a cleaning rule that rejects the trip, or outside_segment.
     """
@@ -71,16 +71,15 @@ def score(
             hint="Set --output FILE for the scores.",
         )
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.models.selection import ModelChoice
+    from toytip.models.selection import ModelChoice, find_own_dataset
     from toytip.serving import batch, trip_files
 
     if output is None and sys.stdout is None:
         raise ToytipError("cannot print scores: stdout is closed", hint="Set --output FILE.")
-    batches = trip_files.read_batches(
-        trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url
-    )
-    notes: list[str] = []
     choice = ModelChoice(name=model, taxi=taxi, segment=segment)
+    dataset, stdin = find_own_dataset(settings, choice), getattr(sys.stdin, "buffer", io.BytesIO())
+    batches = trip_files.read_batches(trips, stdin, settings.endpoint_url, dataset)
+    notes: list[str] = []
     with batch.open_answer_writer(trips, output, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
         scorer, batches = batch.select_model_for(settings, choice, batches)
         counts = batch.score_batches(

@@ -78,6 +78,7 @@ def serve(
     settings = resolve_command_settings(options, workers_needed=False)
     import uvicorn
 
+    from toytip.datasets.words import describe_kind
     from toytip.models.selection import ModelChoice, load_models, registered_number
     from toytip.serving.app import Server, make_app
     from toytip.serving.pages import ModelDescription
@@ -98,7 +99,7 @@ def serve(
         served, number = ModelDescription.of(model_served), registered_number(settings, model_served)
         registered = f"registered model {number}, " if number is not None else ""
         typer.echo(
-            f"serving model {served.version} ({registered}{served.taxi} taxis, segment {served.segment})",
+            f"serving model {served.version} ({registered}{describe_kind(served.taxi)}, segment {served.segment})",
             err=True,
         )
         typer.echo(f"  required columns: {', '.join(served.required_columns)}", err=True)

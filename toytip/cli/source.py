@@ -30,11 +30,10 @@ SourceServerOption = Annotated[
 ]
 
 HeldTaxiOption = Annotated[
-    Taxi | None,
+    str | None,
     option(
         "--taxi",
         help="Taxi type of the month. Required if runs of several types hold the month.",
-        choices=get_args(Taxi),
         default="the only type whose runs hold the month",
         metavar="TAXI",
     ),
@@ -149,7 +148,7 @@ def check(
 ) -> None:
     """Check the files of a source.
 
-    Reports the number of rows, the schema version, the missing values and the share of pickups in
+    Reports the number of rows, the schema version, the missing values and the share of rows of
     other months for each month. Also compares each month with the other months, as the data check
     of a run does. Exits with an error if `toytip run` with the same settings cannot train on the
     source.
@@ -157,10 +156,12 @@ def check(
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.source import show_inspection
     from toytip.pipeline.startup.check_source import check_source
+    from toytip.pipeline.startup.project import open_own_dataset
     from toytip.progress.tracker import Progress
     from toytip.sources.discovery import open_source
 
-    opened = open_source(source, settings.months, settings.endpoint_url)
+    own = open_own_dataset(settings)
+    opened = open_source(source, settings.months, settings.endpoint_url, own)
     progress = Progress.from_settings(settings)
     with progress.show_live(), progress.stage("check", len(opened.months)) as stage:
         as_run = settings.model_copy(update={"source": source})

@@ -174,7 +174,7 @@ def infer(
     json_: JsonOption = False,
     **options: Unpack[StageOptions],
 ) -> None:
-    """Compute the probability of a high tip for every trip.
+    """Compute the probability of a positive label for every trip.
 
     Reads the table `features` and a model, and publishes the table `scores`. --input-version is a
     version of `features`.

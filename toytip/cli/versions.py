@@ -95,7 +95,7 @@ def diff(
 ) -> None:
     """Compare two versions.
 
-    Prints the test metrics of all trips and of card trips with the change from A to B and its 95 %
+    Prints the test metrics of all trips and of the segment with the change from A to B and its 95 %
     interval. Also prints the settings, the numbers of rows, the features and the number of
     predictions that differ.
     """

@@ -42,6 +42,11 @@ class ColumnValues:
     """How the values were converted, if their meaning depends on a rule."""
 
 
+def row_count(rows: Columns) -> int:
+    """Return the number of rows, given at least one column."""
+    return len(next(iter(rows.items()))[1])
+
+
 def columns_of(frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of a frame, without a copy."""
     return {str(name): series.to_numpy() for name, series in frame.items()}

@@ -7,14 +7,6 @@ from typing import NamedTuple
 
 from toytip.errors import SchemaError
 
-# The points in a trip at which values become available, in order.
-AVAILABILITY_DESCRIPTIONS = {
-    "pickup": "when the passenger gets in",
-    "dropoff": "when the ride ends, before payment",
-    "payment": "when the passenger chooses how to pay",
-    "settled": "when the tip is paid, or later. Columns with this availability are never features.",
-}
-
 
 class ColumnDoc(NamedTuple):
     """The meaning and unit of a column, and its availability if it describes the trip itself."""
@@ -29,14 +21,14 @@ COLUMN_DOCS = {
         "ID of the trip. Its digits are the taxi type, the year and month of the file, and the row in the file."
     ),
     "reason": ColumnDoc("First cleaning rule that rejects the trip."),
-    "probability": ColumnDoc("Probability of a high tip, as predicted by the model.", "share"),
+    "probability": ColumnDoc("Probability of a positive label, as predicted by the model.", "share"),
     "prediction": ColumnDoc("Whether the probability is at least the decision threshold of the model."),
     "split": ColumnDoc(
         "Split to which the trip belongs: train, validation, test, or other (none of the three)."
     ),
     "model_version": ColumnDoc("Version of the run that trained the model."),
     "feature": ColumnDoc(
-        "Name of the feature. Only the data check uses the histograms `label`, `pickup_day` and `trip_hash`."
+        "Name of the feature. Only the data check uses the histograms `label`, `day_of_month` and `trip_hash`."
     ),
     "in_segment": ColumnDoc(
         "Whether the counted trips are in the segment of the data set, for example paid by card."
@@ -76,9 +68,9 @@ PATH_COLUMN_DOCS = {
 
 METRIC_DOCS = {
     "rows": ColumnDoc("Number of evaluated trips.", "trips"),
-    "prevalence": ColumnDoc("Share of trips with a high tip.", "share"),
+    "prevalence": ColumnDoc("Share of trips with a positive label.", "share"),
     "auc": ColumnDoc(
-        "Probability that a random trip with a high tip has a higher score than a random trip without one. "
+        "Probability that a random trip with a positive label has a higher score than a random trip without one. "
         "Random scores have an AUC of 0.5."
     ),
     "pr_auc": ColumnDoc(
@@ -91,12 +83,13 @@ METRIC_DOCS = {
     "brier": ColumnDoc("Mean squared difference between probability and label. Smaller is better."),
     "f1": ColumnDoc("Harmonic mean of precision and recall, at the decision threshold."),
     "precision": ColumnDoc(
-        "Share of trips with a high tip, among the trips for which the model predicts one.", "share"
+        "Share of trips with a positive label, among the trips for which the model predicts one.", "share"
     ),
     "recall": ColumnDoc(
-        "Share of trips for which the model predicts a high tip, among the trips with a high tip.", "share"
+        "Share of trips for which the model predicts a positive label, among the trips with a positive label.",
+        "share",
     ),
-    "f1_always_positive": ColumnDoc("F1 of the baseline that predicts a high tip for every trip."),
+    "f1_always_positive": ColumnDoc("F1 of the baseline that predicts a positive label for every trip."),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from toytip.core.arrays import Float32Array
-from toytip.core.columns import Columns
+from toytip.core.columns import Columns, row_count
 from toytip.core.dataset.dataset import Dataset, load_dataset
 from toytip.core.dataset.declarations import group_index
 from toytip.core.dataset.module_source import ModuleSource
@@ -79,7 +79,7 @@ class Encoding:
         The rates are smoothed: each rate includes 20 additional rows that have the overall rate.
         """
         if not self.baseline_rates:
-            return np.full(len(features["pickup_at"]), self.positives / self.rows, np.float32)
+            return np.full(row_count(features), self.positives / self.rows, np.float32)
         rates = np.asarray(self.baseline_rates, np.float32)
         return np.asarray(rates[group_index(features, self.dataset.baseline)], np.float32)
 

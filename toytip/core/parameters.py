@@ -94,14 +94,14 @@ class AlertThresholds:
     """Minimum feature importance (share of the model's total gain). Drift of less important
     features does not fire an alert."""
     max_share_shift: float = 0.05
-    """Threshold for a change in the share of card trips, or in the share of high tips among card
-    trips."""
+    """Threshold for a change in the share of the segment, or in the share of positive labels in the
+    segment."""
     max_f1_loss: float = 0.02
     """Threshold for the F1 loss that is due to the model."""
     max_log_loss_increase: float = 0.02
     """Threshold for the log loss increase that is due to the model."""
     max_auc_loss: float = 0.03
-    """Threshold for the AUC loss on card trips."""
+    """Threshold for the AUC loss in the segment."""
     min_breaches: int = 2
     """An alert fires only if at least this many months, or all months if there are fewer, have a
     breach (an exceeded threshold). The latest month must be one of them."""

@@ -20,7 +20,7 @@ SPLITS = ("train", "validation", "test", "other")
 
 
 class TimeRange(NamedTuple):
-    """A half-open range of pickup times in ISO 8601: `start <= pickup_at < stop`."""
+    """A half-open range of the times of trips in ISO 8601: `start <= time < stop`."""
 
     start: str
     """Start of the range, inclusive."""
@@ -75,7 +75,7 @@ class Split:
 
     @property
     def is_by_day(self) -> bool:
-        """Whether trips are split by pickup day, because there are fewer than three months."""
+        """Whether trips are split by day, because there are fewer than three months."""
         return not self.test.start.startswith("01T", 8)
 
     @classmethod
@@ -101,7 +101,7 @@ def plan_split(
     By default, the latest month is the test month, the month before is the validation month, and
     all earlier months are training months. `train`, `validation` and `test` select different
     months. `validation="none"` leaves validation out. If there are fewer than three months, and no
-    month is selected, trips are split by pickup day: 60 % training, 20 % validation and 20 % test
+    month is selected, trips are split by day: 60 % training, 20 % validation and 20 % test
     days.
 
     Raises ConfigError if selected months are missing or overlap, or if no month is left for
@@ -173,14 +173,14 @@ def split_codes(features: pd.DataFrame, split: Split, segment: str, dataset: Dat
 
     Trips outside the time ranges, in a held month or outside the segment are `other`.
     """
-    pickup = features["pickup_at"].to_numpy()
+    time = features[dataset.time_column].to_numpy()
     codes = np.full(len(features), SPLITS.index("other"), np.int8)
     for name, time_range in split.time_ranges().items():
-        inside = (pickup >= np.datetime64(time_range.start)) & (pickup < np.datetime64(time_range.stop))
+        inside = (time >= np.datetime64(time_range.start)) & (time < np.datetime64(time_range.stop))
         codes[inside] = SPLITS.index(name)
     for month in map(Month.parse, split.held):
         start, stop = np.datetime64(month.start), np.datetime64(month.next.start)
-        codes[(pickup >= start) & (pickup < stop)] = SPLITS.index("other")
+        codes[(time >= start) & (time < stop)] = SPLITS.index("other")
     codes[~dataset.in_segment(columns_of(features), segment)] = SPLITS.index("other")
     return codes
 

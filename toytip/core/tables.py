@@ -108,14 +108,14 @@ MODELS = Table(
 
 SCORES = Table(
     "scores",
-    description="A kept trip with its probability of a high tip, but without a decision. "
+    description="A kept trip with its probability of a positive label, but without a decision. "
     "Written by `toytip stage infer`.",
     made_by="infer",
     modules=(*_ENCODING_MODULES, "stages.infer"),
 )
 PREDICTIONS = Table(
     "predictions",
-    description="A kept trip with its probability of a high tip and the decision. "
+    description="A kept trip with its probability of a positive label and the decision. "
     "Written by `toytip run` and `toytip stage postprocess`.",
     made_by="postprocess",
     modules=("stages.postprocess",),

@@ -1,12 +1,14 @@
 """Read times from columns of any type that can represent times.
 
-Times of trips are those of New York's clock, without a time zone. A time without a zone is taken as
-it is. A time with a zone or a UTC offset is an instant, and becomes New York's time at this
-instant. An epoch number is taken as the timestamp without a zone with the same number.
+Times are those of the clock in a local time zone, by default that of New York, without a zone. A
+time without a zone is taken as it is. A time with a zone or a UTC offset is an instant, and becomes
+the local time at this instant. An epoch number is taken as the timestamp without a zone with the
+same number.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ from toytip.core.text import join_words
 from toytip.errors import SchemaError
 
 NEW_YORK = "America/New_York"
-# Outside of these years, the offset of New York is that of the nearest of them.
+# Outside of these years, the offset of a time zone is that of the nearest of them.
 _FIRST_INSTANT, _LAST_INSTANT = (np.datetime64(year, "us") for year in ("1900", "2200"))
 # Only these times can be text. Python, and so the server, has no others.
 _FIRST_TIME, _END_OF_TIMES = (np.datetime64(year, "us") for year in ("0001", "10000"))
@@ -56,8 +58,17 @@ def is_time(arrow_type: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(arrow_type)) or is_text(arrow_type) or is_number(arrow_type)
 
 
-def read_times(column: pa.ChunkedArray) -> ColumnValues:
-    """Return a column as New York's times without a zone, in microseconds (NaT if missing).
+def zone_place(zone: str) -> str:
+    """Return the place of a time zone, in words.
+
+    >>> zone_place("America/New_York"), zone_place("UTC")
+    ('New York', 'UTC')
+    """
+    return zone.rpartition("/")[2].replace("_", " ")
+
+
+def read_times(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> ColumnValues:
+    """Return a column as local times of a zone without a zone, in microseconds (NaT if missing).
 
     Raises SchemaError if the column has a zone, and this machine has no time zone database.
     """
@@ -66,9 +77,10 @@ def read_times(column: pa.ChunkedArray) -> ColumnValues:
         times, unreadable = _to_microseconds(column.to_numpy(), column.type.unit)
         if zone is None:
             return ColumnValues(times, unreadable)
-        return ColumnValues(to_new_york(times), unreadable, f"from time zone {zone} to New York time")
+        conversion = f"from time zone {zone} to {zone_place(local_zone)} time"
+        return ColumnValues(to_local(times, local_zone), unreadable, conversion)
     if is_text(column.type):
-        return _read_texts(to_text(column))
+        return _read_texts(to_text(column), local_zone)
     if pa.types.is_null(column.type):
         return ColumnValues(np.full(len(column), "NaT", "datetime64[us]"))
     return read_epochs(*_epoch_numbers(column))
@@ -92,19 +104,19 @@ def _to_microseconds(
     return times.astype("datetime64[us]"), None
 
 
-def to_new_york(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> npt.NDArray[np.datetime64]:
-    """Return New York's times at instants, which are given as UTC times.
+def to_local(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> npt.NDArray[np.datetime64]:
+    """Return the local times of a zone at instants, which are given as UTC times.
 
     An instant has exactly one local time, so that the hour that is repeated in autumn is not
-    ambiguous here. `zone` is another zone whose times to return. Raises SchemaError if it does not
-    exist, or if this machine has no time zone database.
+    ambiguous here. Raises SchemaError if the zone does not exist, or if this machine has no time
+    zone database.
     """
     inside = np.clip(instants, _FIRST_INSTANT, _LAST_INSTANT)
     try:
         local = pc.local_timestamp(pa.array(inside).cast(pa.timestamp("us", zone)))
     except pa.ArrowInvalid:
         if zone != NEW_YORK:
-            to_new_york(np.zeros(1, "datetime64[us]"))  # raises without a time zone database
+            to_local(np.zeros(1, "datetime64[us]"))  # raises without a time zone database
             raise SchemaError(
                 f"cannot convert times to the time zone {zone}: it does not exist",
                 hint="Correct the time zone, for example to UTC, or remove it from the times.",
@@ -174,7 +186,7 @@ def _epoch_numbers(column: pa.ChunkedArray) -> tuple[Int64Array | Float64Array, 
     return numbers, np.isnan(numbers)
 
 
-def _read_texts(text: pa.ChunkedArray) -> ColumnValues:
+def _read_texts(text: pa.ChunkedArray, local_zone: str) -> ColumnValues:
     shortest = pc.min(pc.binary_length(text)).as_py()
     if shortest is None or shortest >= _SHORTEST_TIME:  # Arrow would take a date as midnight
         try:
@@ -183,17 +195,21 @@ def _read_texts(text: pa.ChunkedArray) -> ColumnValues:
                 return ColumnValues(times, conversion=FROM_TEXT if shortest else "")
         except pa.ArrowInvalid:
             pass
-    return _read_mixed_texts(pc.utf8_trim_whitespace(text))
+    return _read_mixed_texts(pc.utf8_trim_whitespace(text), local_zone)
 
 
-def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
+def _read_mixed_texts(text: pa.ChunkedArray, local_zone: str) -> ColumnValues:
     """Return times in texts that are missing, epoch numbers, or times with and without zones."""
     times = np.full(len(text), "NaT", "datetime64[us]")
     missing = ~np.asarray(text.is_valid()) | np.asarray(pc.fill_null(is_missing_text(text), True))
     conversions = []
     for pattern, parse, conversion in (
         (NAIVE_TIME_PATTERN, _parse_iso, FROM_TEXT),
-        (ZONED_TIME_PATTERN, _parse_zoned, "from text with UTC offsets to New York time"),
+        (
+            ZONED_TIME_PATTERN,
+            partial(_parse_zoned, local_zone=local_zone),
+            f"from text with UTC offsets to {zone_place(local_zone)} time",
+        ),
         (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
         (NUMBER_PATTERN, _parse_epochs, f"from {EPOCH_NUMBERS} as text"),
     ):
@@ -205,11 +221,11 @@ def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
     return ColumnValues(times, unreadable if unreadable.any() else None, " and ".join(conversions))
 
 
-def _parse_zoned(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+def _parse_zoned(text: pa.ChunkedArray, local_zone: str) -> npt.NDArray[np.datetime64]:
     text = pc.replace_substring_regex(text, r" ?(Z|z|UTC)$", "+00:00")
     text = pc.replace_substring_regex(text, r" ?([+-]\d{2}):?(\d{2})?$", r"\1:\2")
     text = pc.replace_substring_regex(text, r":$", ":00")
-    return _in_range(to_new_york(_parse_iso(text)))
+    return _in_range(to_local(_parse_iso(text), local_zone))
 
 
 def _parse_iso(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
@@ -263,28 +279,28 @@ def count_date_orders(column: pa.ChunkedArray, month: int | None = None) -> tupl
     return int(np.count_nonzero(day_first)), int(np.count_nonzero(month_first))
 
 
-def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
+def other_reading(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> npt.NDArray[np.datetime64] | None:
     """Return the times if a zone or an epoch number does not mean what `read_times` assumes.
 
-    The label of a zone can be wrong, so that the digits are those of New York's clock. Epoch
+    The label of a zone can be wrong, so that the digits are those of the local clock. Epoch
     numbers can be instants. Returns None if the column has only one plausible reading.
     """
     if is_text(column.type):
-        return _other_reading_of_text(pc.utf8_trim_whitespace(to_text(column)))
-    times = read_times(column)
+        return _other_reading_of_text(pc.utf8_trim_whitespace(to_text(column)), local_zone)
+    times = read_times(column, local_zone)
     if not times.conversion:
         return None
     if not pa.types.is_timestamp(column.type):
-        return to_new_york(times.array)
+        return to_local(times.array, local_zone)
     instants, _ = _to_microseconds(column.to_numpy(), column.type.unit)
-    digits_in_zone = to_new_york(instants, column.type.tz)
+    digits_in_zone = to_local(instants, column.type.tz)
     return None if np.array_equal(digits_in_zone, times.array, equal_nan=True) else digits_in_zone
 
 
-def _other_reading_of_text(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
+def _other_reading_of_text(text: pa.ChunkedArray, local_zone: str) -> npt.NDArray[np.datetime64] | None:
     zoned = text.filter(pc.match_substring_regex(text, ZONED_TIME_PATTERN))
     numbers = text.filter(pc.match_substring_regex(text, NUMBER_PATTERN))
     if not len(zoned) and not len(numbers):
         return None
     digits = pc.replace_substring_regex(zoned, r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
-    return np.concatenate([_parse_iso(digits), to_new_york(_parse_epochs(numbers))])
+    return np.concatenate([_parse_iso(digits), to_local(_parse_epochs(numbers), local_zone)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from toytip.core.dataset.dataset import Dataset, load_dataset
 from toytip.core.dataset.module_source import ModuleSource
@@ -46,27 +46,24 @@ def dataset_of(kind: str, module: ModuleSource | None = None) -> Dataset:
     )
 
 
-def match_dataset(columns: Collection[str]) -> Dataset:
+def match_dataset(columns: Collection[str], dataset: Dataset | None = None) -> Dataset:
     """Return the data set to which the columns of a source file or of trips belong.
 
-    It is the data set with the kind that the columns show, or else the one with the most of the
-    columns.
+    It is `dataset`, if it is known. If not, it is the built-in data set with the kind that the
+    columns show, or else the one with the most of the columns.
 
     >>> match_dataset(["lpep_pickup_datetime"]).name, match_dataset([]).name
     ('tlc', 'tlc')
     """
-    return max(
+    return dataset or max(
         DATASETS,
-        key=lambda dataset: (
-            dataset.layout.detect_kind(columns) is not None,
-            len(dataset.field_names.match(columns)),
-        ),
+        key=lambda item: (item.layout.detect_kind(columns) is not None, len(item.field_names.match(columns))),
     )
 
 
-def has_field(column: str) -> bool:
-    """Return whether a column is a field of any data set."""
-    return any(dataset.field_names.field_of(column) is not None for dataset in DATASETS)
+def has_field(column: str, dataset: Dataset) -> bool:
+    """Return whether a column is a field of a data set, or of any built-in one."""
+    return any(item.field_names.field_of(column) is not None for item in (dataset, *DATASETS))
 
 
 def kinds_in_columns(columns: Collection[str]) -> list[str]:
@@ -78,19 +75,22 @@ def kinds_in_columns(columns: Collection[str]) -> list[str]:
     return [kind for dataset in DATASETS for kind in dataset.layout.kinds_in_columns(columns)]
 
 
-def detect_kind(columns: Collection[str]) -> str | None:
+def detect_kind(columns: Collection[str], others: Iterable[Dataset] = ()) -> str | None:
     """Return the kind of source files that columns show, or None if they do not show exactly one.
+
+    `others` are data sets of projects, in addition to the built-in ones.
 
     >>> detect_kind(["lpep_pickup_datetime"]), detect_kind(["pickup_datetime"])
     ('green', None)
     """
-    kinds = {dataset.layout.detect_kind(columns) for dataset in DATASETS} - {None}
+    datasets = dict.fromkeys([*DATASETS, *(dataset for dataset in others if dataset.is_own)])
+    kinds = {dataset.layout.detect_kind(columns) for dataset in datasets} - {None}
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def unusable_kind(columns: Collection[str]) -> str | None:
+def unusable_kind(columns: Collection[str], dataset: Dataset | None = None) -> str | None:
     """Return the kind of published files that toytip cannot use, or None for other files."""
-    return match_dataset(columns).layout.unusable_kind(columns)
+    return match_dataset(columns, dataset).layout.unusable_kind(columns)
 
 
 def synthetic_files(kind: str) -> SyntheticFiles:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,10 +10,11 @@ import pandas as pd
 
 from toytip.core.arrays import BoolArray
 from toytip.core.columns import Columns
-from toytip.core.dataset.declarations import Key, TargetEncoding, TargetRate, feature, rule
+from toytip.core.dataset.declarations import Key, Moment, TargetEncoding, TargetRate, feature, rule
 from toytip.core.dataset.slices import MISSING, Slice, SliceCodes, column_slice, default_label, factorize
-from toytip.core.dataset.trip_ids import file_month_index
-from toytip.core.times import hour, minute, month_index, weekday
+from toytip.core.dataset.words import LabelWords
+from toytip.core.times import hour, minute, weekday
+from toytip.datasets.row_rules import out_of_month_rule
 from toytip.datasets.time_words import TIME_WORDS
 from toytip.datasets.zones import ZONE_ID_COUNT
 
@@ -27,6 +27,16 @@ AIRPORT_ZONES = (1, 132, 138)
 HOUR_WORDS = {str(hour): f"{hour}:00 to {hour}:59" for hour in range(24)}
 AIRPORT_WORDS = {"yes": "airport trips", "no": "trips without an airport"}
 
+MOMENTS = (Moment("pickup", "pickup_at"), Moment("dropoff", "dropoff_at"), Moment("payment", "dropoff_at"))
+out_of_month = out_of_month_rule(MOMENTS[0].column)
+# The points in a trip at which values become available, in order.
+AVAILABILITY_DESCRIPTIONS = {
+    "pickup": "when the passenger gets in",
+    "dropoff": "when the ride ends, before payment",
+    "payment": "when the passenger chooses how to pay",
+    "settled": "when the tip is paid, or later. Columns with this availability are never features.",
+}
+HIGH_TIP_WORDS = LabelWords(one="high tip", many="high tips")
 # Rates of high tips by zone. Only rides of the segment count, if the data set has one.
 PICKUP_ZONE, DROPOFF_ZONE = (Key(name, ZONE_ID_COUNT) for name in ("PULocationID", "DOLocationID"))
 ZONE_RATES = TargetEncoding(
@@ -37,6 +47,7 @@ ZONE_RATES = TargetEncoding(
         TargetRate("zone_pair_rate", "dropoff", ("PULocationID", "DOLocationID")),
     ),
 )
+REPORT_NAMES = ("hour-and-zone mean", "{} taxis")
 HOUR_AND_ZONE = (Key("pickup_hour", 24), PICKUP_ZONE)
 
 
@@ -47,25 +58,12 @@ def stage_modules(package: str) -> dict[str, tuple[str, ...]]:
     """
 
     def modules_of(*names: str) -> tuple[str, ...]:
-        return ("datasets.rides", *(f"datasets.{package}.{name}" for name in names))
+        return ("datasets.rides", "datasets.row_rules", *(f"datasets.{package}.{name}" for name in names))
 
     return {
         "clean": modules_of("dataset", "fields", "layout", "names", "rules"),
         **dict.fromkeys(("featurize", "preprocess", "train", "infer"), modules_of("dataset", "features")),
     }
-
-
-@rule
-def unreadable_value(trips: Columns) -> BoolArray:
-    """A value is not a time, a code or an amount, for example the text `ten` as a fare."""
-    unreadable = trips.get("unreadable")
-    return np.zeros(len(trips["trip_id"]), bool) if unreadable is None else np.asarray(unreadable, bool)
-
-
-@rule
-def out_of_month(trips: Columns) -> BoolArray:
-    """The pickup is not in the month of the file."""
-    return np.not_equal(month_index(trips["pickup_at"]), file_month_index(trips["trip_id"]))
 
 
 @rule
@@ -78,11 +76,6 @@ def non_positive_duration(trips: Columns) -> BoolArray:
 def overlong_trip(trips: Columns) -> BoolArray:
     """The trip takes more than 24 hours. Probably, the meter was not stopped."""
     return trips["dropoff_at"] - trips["pickup_at"] > np.timedelta64(MAX_HOURS, "h")
-
-
-def any_missing(trips: Columns, names: Sequence[str]) -> BoolArray:
-    """Return the rows in which a value of one of the columns is missing."""
-    return np.asarray(np.logical_or.reduce([pd.isna(trips[name]) for name in names]), bool)
 
 
 @feature(available="pickup", needs=["pickup_at"], dtype="int8")

@@ -18,16 +18,23 @@ SYNTHETIC_KINDS = (DEFAULT_KIND, *fhvhv_names.KIND_NUMBERS)
 SEGMENTS = (ALL_ROWS, names.CARD)
 # The types of options and settings.
 if TYPE_CHECKING:
-    Segment = str
     Taxi = str
     SyntheticKind = str
     DriftKind = str
 else:
-    Segment = Literal[SEGMENTS]
     Taxi = Literal[KINDS]
     SyntheticKind = Literal[SYNTHETIC_KINDS]
     DriftKind = Literal[names.DRIFT_KINDS]
 SEGMENT_WORDS = {names.CARD: words.CARD_WORDS}
+
+
+def describe_kind(kind: str) -> str:
+    """Return the rows of a kind of source files in words. A project can declare any kind.
+
+    >>> describe_kind("green"), describe_kind("meters")
+    ('green taxis', 'meters')
+    """
+    return f"{kind} taxis" if kind in KINDS else kind
 
 
 def value_label(column: str, value: str) -> str:

@@ -134,7 +134,9 @@ def _frame_of_items(
 
 
 def _read_source_trips(partition: SourcePartition, dataset: Dataset) -> pd.DataFrame:
-    frames = [conform.conform(reader.read_partition(part), part, dataset) for part in partition.by_file()]
+    frames = [
+        conform.conform(reader.read_partition(part, dataset), part, dataset) for part in partition.by_file()
+    ]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 

@@ -101,7 +101,7 @@ class JudgedFeatures:
         """The columns that identify a trip, and that decide on its split and segment."""
         dataset = self.dataset
         segment = dataset.segment_columns(self.segment)
-        return ["trip_id", "pickup_at", *segment, dataset.label.name]
+        return ["trip_id", dataset.time_column, *segment, dataset.label.name]
 
     def id_range(self, file: DataFile) -> IdRange:
         """Return a range that contains the trip IDs of a data file."""

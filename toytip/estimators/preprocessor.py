@@ -21,7 +21,6 @@ from toytip.estimators.frames import merge_delayed
 from toytip.estimators.user_rows import partition_values, require_columns
 from toytip.stages import preprocess
 
-_PICKUP = "pickup_at"
 # All times that every unit of NumPy's times can represent.
 _ALL_TIME = TimeRange("1700-01-01T00:00:00", "2200-01-01T00:00:00")
 _ALL_PERIODS = Split(train=_ALL_TIME, validation=None, test=TimeRange(_ALL_TIME.stop, _ALL_TIME.stop))
@@ -59,7 +58,7 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError("cannot use the labels: they are the name of a column", hint="Pass the column.")
         label = [self.dataset.label.name] if y is None else []
         columns = list(dict.fromkeys([*self.names, *_counted_columns(self.dataset), *label]))
-        _require_features(X, columns)
+        _require_features(X, columns, self.dataset)
         args = (self.names, self.split or _ALL_PERIODS, self.segment, self.dataset)
         if isinstance(X, dd.DataFrame):
             parts = X[columns].to_delayed()
@@ -85,8 +84,8 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         binned = [name for name in self.encoding_.feature_names if name not in self.rate_names]
         keys = [key.column for key in self.dataset.encoding_keys] if self.rate_names else []
-        columns = list(dict.fromkeys([*binned, _PICKUP, *keys]))
-        _require_features(X, columns)
+        columns = list(dict.fromkeys([*binned, self.dataset.time_column, *keys]))
+        _require_features(X, columns, self.dataset)
         if isinstance(X, dd.DataFrame):
             meta = preprocess.matrix_table(self.encoding_).empty()
             return X[columns].map_partitions(
@@ -101,17 +100,16 @@ def _counted_columns(dataset: Dataset) -> list[str]:
     They also count rows by the keys of the baseline and of the target encoding, and by segment.
     """
     keys = [key.column for key in (*dataset.baseline, *dataset.encoding_keys)]
-    return [_PICKUP, *keys, *(dataset.segment.needs if dataset.segment else ())]
+    return [dataset.time_column, *keys, *(dataset.segment.needs if dataset.segment else ())]
 
 
-def _require_features(frame: Any, names: list[str]) -> None:
+def _require_features(frame: Any, names: list[str], dataset: Dataset) -> None:
     """Raise DataError if one of these columns is missing, or has a type that cannot be used."""
     require_columns(frame, names)
     for name in names:
         dtype = frame.dtypes[name]
-        kinds, expected = (
-            ("M", "a time without a time zone") if name == _PICKUP else ("biuf", "a NumPy number")
-        )
+        is_time = name == dataset.time_column
+        kinds, expected = ("M", "a time without a time zone") if is_time else ("biuf", "a NumPy number")
         if not isinstance(dtype, np.dtype) or dtype.kind not in kinds:
             raise DataError(f"cannot use column {name!r}: its type is {dtype}, which is not {expected}")
 

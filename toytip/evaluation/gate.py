@@ -28,7 +28,6 @@ BASELINE_CHECKS = (
 BASELINE_LABELS = {
     "always_positive": "the always-positive baseline",
     "constant_probability": "the constant-probability baseline",
-    "hour_zone_mean": "the hour-and-zone mean",
 }
 
 
@@ -126,7 +125,7 @@ def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str, datas
         return GateResult(checks=(GateCheck(name="has test rows", passed=False, message=message),))
     return GateResult(
         checks=(
-            *_baseline_checks(tallies, tally, fitted, segment),
+            *_baseline_checks(tallies, tally, fitted, segment, dataset),
             *_champion_checks(tallies, tally, segment),
             _slice_check(tallies, segment, dataset),
         )
@@ -134,17 +133,18 @@ def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str, datas
 
 
 def _baseline_checks(
-    tallies: Tallies, tally: Tally, fitted: FittedBaselines, segment: str
+    tallies: Tallies, tally: Tally, fitted: FittedBaselines, segment: str, dataset: Dataset
 ) -> Iterator[GateCheck]:
+    labels = {**BASELINE_LABELS, "hour_zone_mean": f"the {dataset.words.baseline}"}
     challenger = metrics.compute_metrics(tally)
     baselines = baseline_metrics(tallies, "test", segment, tally, fitted)
     for baseline, metric in BASELINE_CHECKS:
         gain = getattr(metrics.improvement(challenger, baselines[baseline]), metric)
         yield GateCheck(
-            name=f"better than {BASELINE_LABELS[baseline]} ({_metric_label(metric)})",
+            name=f"better than {labels[baseline]} ({_metric_label(metric)})",
             passed=gain is not None and gain > 0,
             message=f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
-            f"{BASELINE_LABELS[baseline]} {_format_metric(getattr(baselines[baseline], metric))}",
+            f"{labels[baseline]} {_format_metric(getattr(baselines[baseline], metric))}",
         )
 
 

@@ -101,7 +101,7 @@ class ChampionComparison:
     version: str
     """Version of the run that trained the champion."""
     differences: dict[str, dict[str, MetricDifference]]
-    """Differences by segment (`all`, `card`) and metric (`auc`, `log_loss`, `brier`, `f1`)."""
+    """Differences by segment (`all` and others) and metric (`auc`, `log_loss`, `brier`, `f1`)."""
 
 
 class DecisionSource(StrEnum):
@@ -166,7 +166,7 @@ class Judgment:
     taxi: str
     """Taxi type, `yellow` or `green`."""
     segment: str
-    """Segment of the trips that the model of the version was trained on, `all` or `card`."""
+    """Segment of the trips that the model of the version was trained on, such as `all`."""
     test: TimeRange
     """Test period of the version, which is judged."""
     trips_digest: str
@@ -180,7 +180,7 @@ class Judgment:
     decisions: DecisionRule
     """How the predictions became decisions."""
     metrics: dict[str, dict[str, Metrics]]
-    """Metrics of the split `test` by segment (`all`, `card`)."""
+    """Metrics of the split `test` by segment (`all` and others)."""
     evaluation: EvaluationReport
     """Complete evaluation of the split `test` by segment, with intervals, baselines, curves and
     slices."""

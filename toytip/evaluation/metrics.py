@@ -35,9 +35,9 @@ HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "log_loss": False, "brier": Fal
 class FittedBaselines:
     """The fitted values of the baselines.
 
-    `rate` is the share of high tips in the training rows. `hour_zone_threshold` is the decision
-    threshold of the hour-and-zone mean. Like the threshold of the model, this threshold
-    is tuned on the validation rows.
+    `rate` is the share of positive labels in the training rows. `hour_zone_threshold` is the
+    decision threshold of the hour-and-zone mean. Like the threshold of the model, this threshold is
+    tuned on the validation rows.
     """
 
     rate: float
@@ -94,10 +94,10 @@ def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
 def single_feature_auc(
     counts: Int64Array, positives: Int64Array, rows: int, total_positives: int
 ) -> float | None:
-    """Return the AUC of one feature alone: the score of a trip is the high-tip rate of its value.
+    """Return the AUC of one feature alone: the score is the rate of positive labels of its value.
 
-    `counts` and `positives` are the trips and high tips by value, in ascending order of values.
-    `rows` and `total_positives` also count the trips without a value.
+    `counts` and `positives` are the trips and positive labels by value, in ascending order of
+    values. `rows` and `total_positives` also count the trips without a value.
 
     Adjacent values are combined into groups of about 1 % of the trips, but not less than about 50
     trips. Without groups, rare values would predict the label by chance.
@@ -126,7 +126,7 @@ def confusion_counts(tally: Tally) -> ConfusionCounts:
 
 
 def _calibration_sums(tally: Tally) -> tuple[Int64Array, Float64Array, Int64Array]:
-    """Return the trips, the expected high tips and the observed high tips by calibration bin."""
+    """Return the trips, and the expected and observed positive labels, by calibration bin."""
     bins = len(tally.positives)
     center = (np.arange(bins) + 0.5) / bins
     counts = (tally.positives + tally.negatives).reshape(CALIBRATION_BINS, -1)
@@ -142,7 +142,7 @@ def calibration_error(tally: Tally) -> float | None:
 
 
 def calibration_bins(tally: Tally) -> tuple[CalibrationBin, ...]:
-    """Return the predicted and observed share of high tips, in ranges of equal width."""
+    """Return the predicted and observed share of positive labels, in ranges of equal width."""
     trips, expected, observed = _calibration_sums(tally)
     return tuple(
         CalibrationBin(
@@ -183,7 +183,7 @@ def with_threshold(tally: Tally, threshold: float) -> Tally:
 
 
 def f1_always_positive(tally: Tally) -> float | None:
-    """Return F1 of the always-positive baseline, which predicts a high tip for every trip."""
+    """Return F1 of the always-positive baseline, which predicts a positive label for every trip."""
     positives, rows = int(tally.positives.sum()), tally.rows
     return _ratio(2 * positives, rows + positives)
 

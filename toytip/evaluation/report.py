@@ -23,24 +23,24 @@ class Metrics:
     rows: int
     """Number of evaluated trips."""
     prevalence: float | None
-    """Share of trips with a high tip."""
+    """Share of trips with a positive label."""
     auc: float | None
     """Area under the ROC curve. Null if all trips have the same label."""
     pr_auc: float | None
-    """Average precision. Null if no trip has a high tip."""
+    """Average precision. Null if no label is positive."""
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats."""
     brier: float | None
     """Brier score: mean squared difference between probability and label."""
     f1: float | None
-    """F1 at the decision threshold. Null if no trip has a high tip and no trip is predicted
+    """F1 at the decision threshold. Null if no label is positive and no trip is predicted
     positive."""
     precision: float | None
-    """Share of high tips among trips that are predicted positive. Null if no trip is
+    """Share of positive labels among trips that are predicted positive. Null if no trip is
     predicted positive."""
     recall: float | None
-    """Share of trips that are predicted positive among trips with a high tip. Null if no trip
-    has a high tip."""
+    """Share of trips that are predicted positive among trips with a positive label. Null if no trip
+    has a positive label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,8 @@ class BaselineMetrics:
     auc: float | None
     """Area under the ROC curve. 0.5 if all trips have the same probability."""
     pr_auc: float | None
-    """Average precision. Equals the share of high tips if all trips have the same probability."""
+    """Average precision. Equals the share of positive labels if all trips have the same
+    probability."""
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats. Null without probabilities."""
     brier: float | None
@@ -81,18 +82,18 @@ class ConfusionCounts:
     """Number of trips by decision and label."""
 
     true_positives: int
-    """Trips with a high tip that are predicted positive."""
+    """Trips with a positive label that are predicted positive."""
     false_positives: int
-    """Trips without a high tip that are predicted positive."""
+    """Trips with a negative label that are predicted positive."""
     false_negatives: int
-    """Trips with a high tip that are predicted negative."""
+    """Trips with a positive label that are predicted negative."""
     true_negatives: int
-    """Trips without a high tip that are predicted negative."""
+    """Trips with a negative label that are predicted negative."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationBin:
-    """The predicted and the observed share of high tips in one probability range."""
+    """The predicted and the observed share of positive labels in one probability range."""
 
     low: float
     """Lower bound of the range, inclusive."""
@@ -104,7 +105,7 @@ class CalibrationBin:
     """Mean predicted probability of the trips, with an error of at most 2^-15 (half a
     histogram bin)."""
     observed: float
-    """Share of trips with a high tip."""
+    """Share of trips with a positive label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +117,9 @@ class ThresholdPoint:
     precision: float | None
     """Precision at the threshold. Null if no trip is predicted positive."""
     recall: float | None
-    """Recall at the threshold. Null if no trip has a high tip."""
+    """Recall at the threshold. Null if no label is positive."""
     f1: float | None
-    """F1 at the threshold. Null if no trip has a high tip and no trip is predicted positive."""
+    """F1 at the threshold. Null if no label is positive and no trip is predicted positive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +131,17 @@ class SliceMetrics:
     value: str
     """Value of the attribute, or `missing` for trips without a value."""
     label: str
-    """Words for the slice, such as `card`, `JFK rate` or `Queens`."""
+    """Words for the slice, such as `JFK rate` or `Queens`."""
     rows: int
     """Number of trips in the slice."""
     prevalence: float | None
-    """Share of trips with a high tip."""
+    """Share of trips with a positive label."""
     auc: float | None
     """Area under the ROC curve. Null if all trips have the same label."""
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats."""
     f1: float | None
-    """F1 at the decision threshold. Null if no trip has a high tip and no trip is predicted
+    """F1 at the decision threshold. Null if no label is positive and no trip is predicted
     positive."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline."""
@@ -173,7 +174,7 @@ class SegmentSummary:
     """Number of trips by decision and label."""
     calibration_error: float | None
     """Expected calibration error: mean absolute difference between the predicted and the observed
-    share of high tips over calibration bins, weighted by trips."""
+    share of positive labels over calibration bins, weighted by trips."""
     worst_slices: tuple[SliceMetrics, ...]
     """Up to five slices with the lowest AUC, lowest AUC first. Each slice has at least 200 trips,
     and at least 30 trips of each class. A slice with the same trips as a
@@ -190,7 +191,7 @@ class SegmentReport(SegmentSummary):
     """Complete evaluation of one segment of a split."""
 
     calibration_curve: tuple[CalibrationBin, ...]
-    """Predicted and observed share of high tips, in probability ranges of equal width. Ranges
+    """Predicted and observed share of positive labels, in probability ranges of equal width. Ranges
     without trips are omitted."""
     threshold_curve: tuple[ThresholdPoint, ...]
     """Precision, recall and F1 at equally spaced thresholds."""

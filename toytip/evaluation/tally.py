@@ -46,8 +46,8 @@ class TallyKey(NamedTuple):
 class Tally:
     """Counts and sums over a set of scored trips.
 
-    `negatives` and `positives` count the trips without and with a high tip by probability, in equal
-    bins of [0, 1]. `true_positives` and `false_positives` count decisions. `log_loss`,
+    `negatives` and `positives` count the trips without and with a positive label by probability, in
+    equal bins of [0, 1]. `true_positives` and `false_positives` count decisions. `log_loss`,
     `log_loss_positives` (of the positives only) and `squared_error` are sums in units of 2^-32.
     """
 

@@ -41,7 +41,7 @@ class ModelCard:
     rounds: int
     """Number of boosting rounds that the model has, after early stopping."""
     threshold: float
-    """Decision threshold: the lowest probability for which the model predicts a high tip."""
+    """Decision threshold: the lowest probability for which the model predicts a positive label."""
     params: dict[str, Any]
     """Training parameters."""
     environment: dict[str, str]

@@ -23,7 +23,7 @@ class TipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self.model = package.load_package(Path(context.artifacts["files"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
-        """Return the probability of a high tip for every trip, or NaN for a rejected trip.
+        """Return the probability of a positive label for every trip, or NaN for a rejected trip.
 
         The result has the index of the input.
         """

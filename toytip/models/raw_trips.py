@@ -49,13 +49,13 @@ def to_table(trips: Any, dataset: Dataset) -> pa.Table:
     objects.
     """
     if isinstance(trips, pd.DataFrame):
-        return _frame_to_table(trips)
+        return _frame_to_table(trips, dataset)
     if isinstance(trips, pd.Series):
-        return _frame_to_table(trips.to_frame().T)
+        return _frame_to_table(trips.to_frame().T, dataset)
     if is_list_of_trips(trips):
         return trips_to_table(trips, dataset)
     if hasattr(trips, "__arrow_c_stream__") or hasattr(trips, "__arrow_c_array__"):
-        return _arrow_to_table(trips)
+        return _arrow_to_table(trips, dataset)
     raise _not_trips(trips)
 
 
@@ -123,14 +123,14 @@ def _to_text(value: Any) -> str | None:
     return text.encode(errors="replace").decode()
 
 
-def _frame_to_table(frame: pd.DataFrame) -> pa.Table:
+def _frame_to_table(frame: pd.DataFrame, dataset: Dataset) -> pa.Table:
     if isinstance(frame.columns, pd.MultiIndex):
         raise SchemaError(
             "cannot score the trips: the columns of the frame are a MultiIndex",
             hint="Give each column one name, for example with `frame.columns.get_level_values(0)`.",
         )
     names = [str(name) for name in frame.columns]
-    positions = [position for position, name in enumerate(names) if has_field(name)]
+    positions = [position for position, name in enumerate(names) if has_field(name, dataset)]
     if not positions:
         return _table_without_columns(len(frame))
     arrays = [_series_to_arrow(frame.iloc[:, position]) for position in positions]
@@ -148,12 +148,12 @@ def _series_to_arrow(series: pd.Series[Any]) -> pa.Array:
     return values_to_arrow(series.astype(object).tolist())
 
 
-def _arrow_to_table(trips: Any) -> pa.Table:
+def _arrow_to_table(trips: Any, dataset: Dataset) -> pa.Table:
     try:
         table = pa.table(trips)
     except ARROW_ERRORS:
         raise _not_trips(trips) from None
-    positions = [position for position, name in enumerate(table.column_names) if has_field(name)]
+    positions = [position for position, name in enumerate(table.column_names) if has_field(name, dataset)]
     if not positions:
         return _table_without_columns(len(table))
     names = [table.column_names[position] for position in positions]

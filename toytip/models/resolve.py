@@ -7,11 +7,12 @@ from typing import NamedTuple
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.tables import ENCODINGS, FEATURES, MODELS, PREDICTIONS
-from toytip.datasets.words import KINDS, SEGMENTS
+from toytip.datasets.words import describe_kind
 from toytip.errors import RegistryError, StoreError
 from toytip.models.card import CardOfModel, read_card
 from toytip.models.package import load_package
 from toytip.models.reference import read_reference
+from toytip.models.registered_kinds import find_kinds
 from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
 from toytip.monitoring.history import MonitoringHistory
@@ -139,8 +140,8 @@ def _require_kind(store: Store, model: Manifest, taxi: str | None, segment: str 
     """Raise StoreError if a model has another taxi type or segment. None accepts every model."""
     if taxi is not None and (trained := taxi_of(store, model)) != taxi:
         raise StoreError(
-            f"cannot use model {model.version} for {taxi} taxis: it was trained on {trained} taxis",
-            hint=f"Choose a model for {taxi} taxis.",
+            f"cannot use model {model.version} for {describe_kind(taxi)}: it was trained on {describe_kind(trained)}",
+            hint=f"Choose a model for {describe_kind(taxi)}.",
         )
     if segment is not None and (trained := _segment_of(store, model)) != segment:
         raise StoreError(
@@ -151,8 +152,14 @@ def _require_kind(store: Store, model: Manifest, taxi: str | None, segment: str 
 
 def _describe_kind(taxi: str | None, segment: str | None) -> str:
     """Return the taxi type and the segment as text, such as `for green taxis`."""
-    parts = (f"for {taxi} taxis" if taxi else "", f"of segment {segment}" if segment else "")
+    parts = (f"for {describe_kind(taxi)}" if taxi else "", f"of segment {segment}" if segment else "")
     return " ".join(filter(None, parts))
+
+
+def stored_taxis(store: Store) -> list[str]:
+    """Return the taxi types of the models in a store, whatever their status."""
+    models = _stored_models(store, None, None, None)
+    return list(dict.fromkeys(taxi_of(store, manifest) for manifest in models))
 
 
 def taxi_of(store: Store, model: Manifest) -> str:
@@ -187,11 +194,10 @@ def find_registered_models(
 ) -> list[RegisteredMatch]:
     """Return the registered models with a name, at most one per taxi type and segment."""
     matches = []
-    for taxi_type in (taxi,) if taxi else KINDS:
-        for trained_segment in (segment,) if segment else SEGMENTS:
-            registry = open_registry(settings, taxi_type, trained_segment)
-            if model := find_by_name(registry.list_models(), name):
-                matches.append(RegisteredMatch(taxi_type, trained_segment, registry, model))
+    for kind in find_kinds(settings, taxi, segment):
+        registry = open_registry(settings, *kind)
+        if model := find_by_name(registry.list_models(), name):
+            matches.append(RegisteredMatch(*kind, registry, model))
     return matches
 
 
@@ -215,7 +221,7 @@ def require_single_match(name: str, matches: list[RegisteredMatch]) -> Registere
         return matches[0]
     kinds = (("--taxi", {match.taxi for match in matches}), ("--segment", {m.segment for m in matches}))
     options = [option for option, values in kinds if len(values) > 1]
-    models = " and ".join(f"{match.taxi} taxis (segment {match.segment})" for match in matches)
+    models = " and ".join(f"{describe_kind(match.taxi)} (segment {match.segment})" for match in matches)
     raise RegistryError(
         f"cannot select model {name}: registered models with this name exist for {models}",
         hint=f"Set {' and '.join(options)}.",

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from toytip._version import __version__
 from toytip.core.arrays import BinIndices, BoolArray, Float32Array
-from toytip.core.columns import Columns
+from toytip.core.columns import Columns, row_count
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.model import TrainedModel
 from toytip.core.times import month_index
@@ -37,7 +37,7 @@ class Explanation:
     value: float | None
     """Value of the feature for this trip, or null if the value is missing."""
     log_odds: float
-    """Contribution to the log-odds of a high tip, relative to the mean prediction."""
+    """Contribution to the log-odds of a positive label, relative to the mean prediction."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def _features_of(model: TrainedModel, trips: Columns) -> dict[str, npt.NDArray[A
     dataset = model.encoding.dataset
     needed = {*model.encoding.feature_names, *(key.column for key in dataset.encoding_keys)}
     declared = (feature for feature in dataset.features if feature.name in needed)
-    return {"pickup_at": trips["pickup_at"], **featurize.compute_features(trips, declared)}
+    time = dataset.time_column
+    return {time: trips[time], **featurize.compute_features(trips, declared)}
 
 
 def describe_reason(reason: str, model: TrainedModel) -> str:
@@ -159,10 +160,10 @@ def _complete_trips(
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, BoolArray]]:
     """Return all columns of `trips`, with placeholders for values that the model does not use.
 
-    Also returns which trips have no value of a column, by column. The month of a trip is its pickup
-    month, as there is no file.
+    Also returns which trips have no value of a column, by column. The month of a trip is that of
+    its time, as there is no file.
     """
-    rows, dataset = len(columns["pickup_at"]), model.encoding.dataset
+    rows, dataset = row_count(columns), model.encoding.dataset
     trips = {
         field.name: columns[field.name] if field.name in columns else conform.missing_values(field, rows)
         for field in dataset.fields
@@ -175,7 +176,7 @@ def _complete_trips(
         if name not in required:
             absent[name] = pd.isna(trips[name])
             trips[name] = np.where(absent[name], value, trips[name]).astype(trips[name].dtype)
-    years, months = np.divmod(month_index(trips["pickup_at"]), 12)
+    years, months = np.divmod(month_index(trips[dataset.time_column]), 12)
     first_id = dataset.first_trip_id(model.taxi, 2000, 1)
     ids_per_month = dataset.first_trip_id(model.taxi, 2000, 2) - first_id
     month_number = years * 100 + months + 1 - 200_001

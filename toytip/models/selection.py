@@ -5,15 +5,18 @@ The columns of raw trips show the taxi type, and so select one of the models.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
-from toytip.datasets.registry import dataset_of, detect_kind, kinds_in_columns
-from toytip.datasets.words import KINDS, SEGMENTS
+from toytip.datasets.registry import detect_kind, kinds_in_columns
+from toytip.datasets.words import KINDS, describe_kind
 from toytip.errors import SchemaError, ToytipError
 from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
@@ -33,7 +36,7 @@ class ModelChoice:
     taxi: str | None = None
     """Taxi type of the model. None selects a model for each taxi type."""
     segment: str | None = None
-    """Segment of the model. None prefers the champion of all trips to the champion of card trips,
+    """Segment of the model. None prefers the champion of all trips to the champion of a segment,
     because only a model of all trips can score every trip."""
 
 
@@ -59,6 +62,23 @@ def load_models(
         model = (loaded or {}).get(taxi)
         models[taxi] = model if model and model.version == candidate.version else _load_usable(candidate)
     return models
+
+
+def find_own_dataset(settings: Settings, choice: ModelChoice) -> Dataset | None:
+    """Return the data set of the only model to score with, if a project has declared it.
+
+    Without a built-in data set, the columns of trips do not show which data set they belong to.
+    """
+    with contextlib.suppress(ToytipError):  # the selection of the model raises it
+        candidates = _find_candidates(settings, choice)
+        if len(candidates) == 1 and not set(candidates) & set(KINDS):
+            return next(iter(candidates.values())).load().encoding.dataset
+    return None
+
+
+def _time_column(model: TrainedModel) -> str:
+    dataset = model.encoding.dataset
+    return dataset.layout.source_column(dataset.time_column, model.taxi)
 
 
 def registered_number(settings: Settings, model: TrainedModel) -> int | None:
@@ -87,7 +107,8 @@ def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candi
         match.taxi: Candidate(match.model.run_version, partial(resolve.load_registered_model, match))
         for match in _find_registered(settings, choice)
     }
-    for taxi in (choice.taxi,) if choice.taxi else KINDS:
+    others = () if choice.name else tuple(resolve.stored_taxis(store))
+    for taxi in (choice.taxi,) if choice.taxi else dict.fromkeys((*KINDS, *others)):
         if choice.name is None and taxi not in candidates:
             current = resolve.current_stored_model(store, taxi, choice.segment)
             candidates |= {taxi: _stored_candidate(store, current)} if current else {}
@@ -108,31 +129,33 @@ def _find_registered(settings: Settings, choice: ModelChoice) -> list[Registered
     matches = resolve.find_registered_models(settings, name, choice.taxi, choice.segment)
     if name not in (CHAMPION, CHALLENGER):
         return [resolve.require_single_match(name, matches)] if matches else []
-    by_preference = sorted(matches, key=lambda match: SEGMENTS.index(match.segment), reverse=True)
+    by_preference = sorted(matches, key=lambda match: match.segment == ALL_ROWS)
     return list({match.taxi: match for match in by_preference}.values())
 
 
 def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> TrainedModel:
-    """Return the model for trips with these columns. The pickup column shows the taxi type.
+    """Return the model for trips with these columns. The columns show the taxi type.
 
     Raises SchemaError if there are several models and the columns do not show the taxi type, or if
     there is no model for the taxi type.
     """
-    taxi = detect_kind(columns)
+    datasets = [model.encoding.dataset for model in models.values()]
+    taxi = detect_kind(columns, datasets)
     if len(models) > 1 and len(kinds := kinds_in_columns(columns)) > 1:
         raise SchemaError(
-            f"cannot select a model: the trips have the pickup columns of {join_words(kinds)} taxis",
+            f"cannot select a model: the trips have the columns of {join_words(kinds)} taxis",
             hint=f"Separate the trips of {join_words(kinds)} taxis.",
         )
     if taxi is None and len(models) > 1:
-        names = " or ".join(dataset_of(taxi).layout.source_column("pickup_at", taxi) for taxi in models)
+        names = " or ".join(map(_time_column, models.values()))
         raise SchemaError(
             f"cannot select a model: {' and '.join(models)} taxis have one, and the trips have no column {names}",
-            hint=f"Name the pickup column {names}, or set --taxi.",
+            hint=f"Name the column with the times {names}, or set --taxi.",
         )
     if taxi is not None and taxi not in models:
         raise SchemaError(
-            f"cannot score trips of {taxi} taxis: the model was trained on {' and '.join(models)} taxis",
-            hint=f"Choose a model for {taxi} taxis.",
+            f"cannot score trips of {describe_kind(taxi)}: "
+            f"the model was trained on {' and '.join(map(describe_kind, models))}",
+            hint=f"Choose a model for {describe_kind(taxi)}.",
         )
     return models[taxi] if taxi else next(iter(models.values()))

@@ -12,6 +12,7 @@ from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
+from toytip.datasets.words import describe_kind
 from toytip.errors import SchemaError
 
 
@@ -27,7 +28,7 @@ def required_columns(model: TrainedModel) -> tuple[str, ...]:
 
 def _required_names(model: TrainedModel) -> list[str]:
     dataset = model.encoding.dataset
-    needed = {"pickup_at", *dataset.segment_columns(model.encoding.segment)}
+    needed = {dataset.time_column, *dataset.segment_columns(model.encoding.segment)}
     for feature in model.encoding.features:
         inputs = dataset.feature_inputs[feature.name]
         needed |= {
@@ -56,9 +57,9 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
     taxi = dataset.layout.detect_kind(columns)
     if taxi not in (None, model.taxi):
         raise SchemaError(
-            f"cannot score {label}: the pickup column is that of {taxi} taxis, "
-            f"and model {model.version} was trained on {model.taxi} taxis",
-            hint=f"Choose a model for {taxi} taxis.",
+            f"cannot score {label}: the columns are those of {describe_kind(taxi)}, "
+            f"and model {model.version} was trained on {describe_kind(model.taxi)}",
+            hint=f"Choose a model for {describe_kind(taxi)}.",
         )
     if repeated := dataset.field_names.find_repeated(columns):
         raise SchemaError(
@@ -91,7 +92,7 @@ def required_fields(model: TrainedModel) -> tuple[str, ...]:
     """
     dataset = model.encoding.dataset
     needed = {name for feature in model.encoding.feature_names for name in dataset.feature_inputs[feature]}
-    return tuple(name for name in dataset.required_columns if name in needed | {"pickup_at"})
+    return tuple(name for name in dataset.required_columns if name in needed | {dataset.time_column})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class AgedPerformance:
     age_months: int
     """Age of the model: number of months since its validation month, 0 for that month itself."""
     segment: str
-    """Segment of the trips: `all` or `card`."""
+    """Segment of the trips, such as `all`."""
     metrics: Metrics
     """Metrics of the model on the segment."""
     f1_always_positive: float | None

@@ -150,8 +150,8 @@ def share_measurements(
 ) -> Iterator[Measurement]:
     """Yield the shares that both the month and the reference have.
 
-    The shares are the share of the trips in the segment, and the share of high tips among these
-    trips. Without such trips, the second share does not exist.
+    The shares are the share of the trips in the segment, and the share of positive labels among
+    these trips. Without such trips, the second share does not exist.
     """
     for name, value in current.items():
         if name not in reference:

@@ -1,8 +1,8 @@
 """Attribute a change in performance to the mix of trips and to the model.
 
-A metric F(p, s) is a function of the prevalence p (the share of high tips) and of the performance
-s of the model on each class. From a reference (p, s) to a month (p', s'), the change in the metric
-is the sum of two parts:
+A metric F(p, s) is a function of the prevalence p (the share of positive labels) and of the
+performance s of the model on each class. From a reference (p, s) to a month (p', s'), the change in
+the metric is the sum of two parts:
 
     prevalence   [F(p', s) - F(p, s) + F(p', s') - F(p, s')] / 2
     model        [F(p, s') - F(p, s) + F(p', s') - F(p', s)] / 2
@@ -12,11 +12,12 @@ For F1, s consists of the true positive rate and the false positive rate. For th
 mean log loss of each class. The AUC does not depend on the prevalence, so that its whole change is
 due to the model.
 
-The prevalence depends on the share of card trips, and on the shares of high tips among card trips
-and among other trips. If the share of card trips changes, the true positive rate over all trips
-changes too, even if the model works as before on card trips and on other trips. `attribute_change`
-therefore separates card trips from other trips. The function splits a change into three parts: the
-share of card trips, the shares of high tips among card trips and among other trips, and the model.
+The prevalence depends on the share of the segment, and on the shares of positive labels in the
+segment and among other trips. If the share of the segment changes, the true positive rate over all
+trips changes too, even if the model works as before in the segment and on other trips.
+`attribute_change` therefore separates the trips in the segment from other trips. The function
+splits a change into three parts: the share of the segment, the shares of positive labels in the
+segment and among other trips, and the model.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from toytip.evaluation.tally import LOSS_SCALE, Tally
 # True positive rate and false positive rate of a model, or its mean log loss on positives and on
 # negatives.
 ClassRates = tuple[float, float]
-# The tally of card trips, and the tally of other trips.
-CardAndOtherTallies = tuple[Tally, Tally]
-# True and false positive rate on one kind of trips (card or other), and mean log loss by class. A
-# value is None without trips of its class.
+# The tally of the trips in the segment, and the tally of other trips.
+SegmentAndOtherTallies = tuple[Tally, Tally]
+# True and false positive rate on one kind of trips (in the segment or not), and mean log loss by
+# class. A value is None without trips of its class.
 RatesByKind = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
 
 
@@ -46,7 +47,7 @@ class ChangeSplit:
     total: float
     """Change in the metric, the sum of the parts."""
     prevalence: float
-    """Part due to the change in the share of high tips."""
+    """Part due to the change in the share of positive labels."""
     model: float
     """Part due to the change in the performance of the model on each class."""
 
@@ -58,16 +59,16 @@ class ChangeParts:
     total: float
     """Change in the metric: the sum of the parts."""
     segment_share: float
-    """Part due to the change in the share of card trips."""
+    """Part due to the change in the share of the segment."""
     tip_share: float
-    """Part due to changes in the share of high tips among card trips and among other trips."""
+    """Part due to changes in the share of positive labels in the segment and among other trips."""
     model: float
-    """Part due to the change in the performance of the model on card trips and on other trips."""
+    """Part due to the change in the performance of the model in the segment and on other trips."""
 
 
 @dataclass(frozen=True)
 class _KindRates:
-    """The share of card trips, and values for each kind of trips: card trips, then other trips."""
+    """The share of the segment, and values for each kind of trips: in the segment, then others."""
 
     segment_share: float
     tip_shares: tuple[float, ...]
@@ -110,7 +111,7 @@ def f1_and_log_loss_changes(
 
 
 def attribute_change(
-    reference: CardAndOtherTallies, current: CardAndOtherTallies
+    reference: SegmentAndOtherTallies, current: SegmentAndOtherTallies
 ) -> tuple[ChangeParts | None, ChangeParts | None, ChangeParts | None]:
     """Return the changes in prevalence, F1 and log loss, each split into three parts.
 
@@ -179,7 +180,7 @@ def _class_rates(tally: Tally) -> tuple[float, ClassRates, ClassRates] | None:
     return positives / tally.rows, rates, losses
 
 
-def _kind_rates(tallies: CardAndOtherTallies) -> _KindRates:
+def _kind_rates(tallies: SegmentAndOtherTallies) -> _KindRates:
     rows = tallies[0].rows + tallies[1].rows
     tip_shares, performance = [], []
     for tally in tallies:
@@ -211,19 +212,20 @@ def _fill_unknown_rates(reference: RatesByKind, current: RatesByKind) -> tuple[A
     return filled[0], filled[1]
 
 
-def _prevalence_of_kinds(card: float, tips: Sequence[float], _rates: Sequence[ClassRates]) -> float:
-    return card * tips[0] + (1 - card) * tips[1]
+def _prevalence_of_kinds(segment: float, prevalences: Sequence[float], _rates: Sequence[ClassRates]) -> float:
+    return segment * prevalences[0] + (1 - segment) * prevalences[1]
 
 
-def _f1_of_kinds(card: float, tips: Sequence[float], rates: Sequence[ClassRates]) -> float:
+def _f1_of_kinds(segment: float, prevalences: Sequence[float], rates: Sequence[ClassRates]) -> float:
     hits = false_alarms = positives = 0.0
-    for share, tip, (hit_rate, false_alarm_rate) in zip((card, 1 - card), tips, rates, strict=True):
-        hits += share * tip * hit_rate
-        false_alarms += share * (1 - tip) * false_alarm_rate
-        positives += share * tip
+    shares = (segment, 1 - segment)
+    for share, prevalence, (hit_rate, false_alarm_rate) in zip(shares, prevalences, rates, strict=True):
+        hits += share * prevalence * hit_rate
+        false_alarms += share * (1 - prevalence) * false_alarm_rate
+        positives += share * prevalence
     return 2 * hits / (hits + false_alarms + positives) if positives else 0.0
 
 
-def _log_loss_of_kinds(card: float, tips: Sequence[float], losses: Sequence[ClassRates]) -> float:
-    kinds = zip((card, 1 - card), tips, losses, strict=True)
-    return sum(share * _log_loss(tip, loss) for share, tip, loss in kinds)
+def _log_loss_of_kinds(segment: float, prevalences: Sequence[float], losses: Sequence[ClassRates]) -> float:
+    kinds = zip((segment, 1 - segment), prevalences, losses, strict=True)
+    return sum(share * _log_loss(prevalence, loss) for share, prevalence, loss in kinds)

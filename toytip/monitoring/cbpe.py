@@ -1,8 +1,8 @@
 """Estimate metrics of trips without labels: confidence-based performance estimation (CBPE).
 
-If probabilities are calibrated, seven of ten trips with a probability of 0.7 have a high tip. The
-probabilities alone therefore give the expected confusion matrix, and the metrics. The probabilities
-are calibrated first, on trips with labels that the model was not trained on.
+If probabilities are calibrated, seven of ten trips with a probability of 0.7 have a positive label.
+The probabilities alone therefore give the expected confusion matrix, and the metrics. The
+probabilities are calibrated first, on trips with labels that the model was not trained on.
 
 The method is that of NannyML: Bialek, Kuberski, Perrakis and Bifet, "Estimating Model Performance
 Under Covariate Shift Without Labels", 2024, arXiv:2401.08348.
@@ -28,18 +28,19 @@ class EstimatedMetrics:
     """Metrics of a model on a set of trips, estimated without labels."""
 
     prevalence: float | None = None
-    """Estimated share of high tips. Null without trips."""
+    """Estimated share of positive labels. Null without trips."""
     auc: float | None = None
     """Estimated AUC. Null without trips, or if all calibrated probabilities are 0 or all
     are 1."""
     log_loss: float | None = None
     """Estimated log loss. Null without trips."""
     f1: float | None = None
-    """Estimated F1. Null without trips, or if no high tip is expected and none is predicted."""
+    """Estimated F1. Null without trips, or if no positive label is expected and none is
+    predicted."""
 
 
 def fit_calibration(reference: Tally) -> Float64Array | None:
-    """Return the calibrated share of high tips of each probability bin, by isotonic regression.
+    """Return the calibrated rate of positive labels in each probability bin (isotonic regression).
 
     A share is never smaller than the share of a bin with a lower probability. Returns None if the
     reference has trips of one class only.

@@ -176,6 +176,7 @@ def _make_report(
         performance_reference=tuple(map(str, plan.performance_reference)),
         labels_until=str(plan.labels_until) if plan.labels_until else None,
         warnings=plan.warnings,
+        words=inputs.dataset.words,
         thresholds=thresholds,
         active_alerts=tuple(alert for alert in history if alert.month == months[-1].name),
         alert_history=tuple(history),

@@ -229,7 +229,11 @@ def _move_together(one: _SingleFinding, two: _SingleFinding, dataset: Dataset) -
 def _causes(finding: DataFinding, dataset: Dataset) -> set[str]:
     """Return the columns that can cause a finding, or the measure if it is about all rows."""
     name = finding.feature or finding.measure
-    all_inputs = {"pickup_day": ("pickup_at",), **dataset.monitoring.other_inputs, **dataset.feature_inputs}
+    all_inputs = {
+        "day_of_month": (dataset.time_column,),
+        **dataset.monitoring.other_inputs,
+        **dataset.feature_inputs,
+    }
     inputs, lengths = set(all_inputs.get(name, (name,))), set(dataset.monitoring.lengths)
     return inputs | lengths if inputs & lengths else inputs
 

@@ -17,7 +17,7 @@ from toytip.monitoring.measures import Measure
 from toytip.monitoring.month_counts import FeatureCounts, MonthSummary, count_features
 
 # Other measures compare these histograms.
-COMPARED_ELSEWHERE = ("label", "pickup_day", "trip_hash")
+COMPARED_ELSEWHERE = ("label", "day_of_month", "trip_hash")
 # If fewer trips than this share use a column, the column is not in use yet.
 UNUSED_SHARE = 0.01
 # A day is empty if it has less than this share of the trips of the day at the upper quartile.
@@ -51,7 +51,7 @@ def measure_months(
     distances = [
         *_month_distances(months, summaries),
         *_time_distances(months, counts, dataset.monitoring),
-        *_label_distances(counts, dataset.label.name),
+        *_label_distances(counts, dataset),
     ]
     for name, feature in counts.items():
         distances += _feature_distances(name, feature, kept_rows, dataset)
@@ -140,15 +140,15 @@ def _in_use(counts: FeatureCounts, kept_rows: Int64Array, *, is_optional: bool) 
     return np.logical_or.accumulate(used)
 
 
-def _label_distances(counts: Mapping[str, FeatureCounts], name: str) -> Iterator[Distances]:
+def _label_distances(counts: Mapping[str, FeatureCounts], dataset: Dataset) -> Iterator[Distances]:
     if "label" not in counts:
         return
     values, other, segment, _ = counts["label"]
-    for measure, trips in ((measures.CARD_TIPS, segment), (measures.OTHER_TIPS, other)):
+    for measure, trips in ((measures.SEGMENT_LABELS, segment), (measures.OTHER_LABELS, other)):
         positive, total = trips[:, values == 1].sum(axis=1), trips.sum(axis=1)
         yield Distances(
-            feature=name,
-            measure=measure,
+            feature=dataset.label.name,
+            measure=measure.about(dataset.words.segment),
             matrix=month_distances.share_change(positive, total),
             rates=positive / np.maximum(total, 1),
         )
@@ -170,13 +170,13 @@ def _month_distances(months: Sequence[Month], summaries: Sequence[MonthSummary])
 def _time_distances(
     months: Sequence[Month], counts: Mapping[str, FeatureCounts], facts: MonitoringFacts
 ) -> Iterator[Distances]:
-    if "pickup_day" in counts:
-        shares = np.array([_empty_day_share(days) for days in _days(months, counts["pickup_day"])])
+    if "day_of_month" in counts:
+        shares = np.array([_empty_day_share(days) for days in _days(months, counts["day_of_month"])])
         matrix = np.maximum(shares[:, None] - shares[None, :], 0.0)
-        yield Distances(feature="pickup_day", measure=measures.EMPTY_DAYS, matrix=matrix, rates=shares)
-    if facts.weekday is not None and facts.weekday in counts and "pickup_day" in counts:
+        yield Distances(feature="day_of_month", measure=measures.EMPTY_DAYS, matrix=matrix, rates=shares)
+    if facts.weekday is not None and facts.weekday in counts and "day_of_month" in counts:
         trips = _weekday_trips(months, counts[facts.weekday])
-        trips[_days_with_trips(counts["pickup_day"]) < MIN_DAYS_OF_WEEKDAYS] = 0  # not compared
+        trips[_days_with_trips(counts["day_of_month"]) < MIN_DAYS_OF_WEEKDAYS] = 0  # not compared
         matrix = month_distances.moved_share(trips)
         yield Distances(feature=facts.weekday, measure=measures.WEEKDAYS, matrix=matrix)
     if "trip_hash" in counts:

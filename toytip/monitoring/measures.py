@@ -43,6 +43,12 @@ class Measure:
         """Return the measure with limits that are larger by a factor."""
         return replace(self, warn=factor * self.warn, hold=factor * self.hold)
 
+    def about(self, segment: str) -> Measure:
+        """Return the measure with a sentence about a segment, given in words."""
+        other = "other trips" if segment else "trips"
+        sentence = self.sentence.replace("{segment}", segment).replace("{other_trips}", other)
+        return replace(self, sentence=sentence)
+
     def affected_share(self, distance: float, moved_share: float) -> float:
         """Return the share of the rows that an effect of this size affects.
 
@@ -141,7 +147,7 @@ CONSTANT_FEE = replace(
 )
 SPIKE = Measure(
     name="frequent value",
-    meaning="increase of the share of a single value of fare, distance, time or speed",
+    meaning="increase of the share of a single value of an amount or a measured value",
     warn=0.02,
     hold=0.04,
     gross=0.8,
@@ -149,7 +155,7 @@ SPIKE = Measure(
 )
 WHOLE = Measure(
     name="whole numbers",
-    meaning="increase of the share of whole numbers, for fares and tolls",
+    meaning="increase of the share of whole numbers, for amounts of a tariff",
     warn=0.08,
     hold=0.15,
     gross=0.8,
@@ -188,21 +194,21 @@ FEE = Measure(
     gross=np.inf,
     sentence="{feature} has unusual amounts in {value} of the trips, usually in {reference}.",
 )
-CARD_TIPS = Measure(
-    name="high tips by card",
-    meaning="change of the share of high tips among card trips",
+SEGMENT_LABELS = Measure(
+    name="labels in segment",
+    meaning="change of the share of positive labels in the segment",
     warn=0.02,
     hold=0.04,
     gross=0.4,
-    sentence="{value} of the card trips have a high tip, usually {reference}.",
+    sentence="{feature} is true for {value} of the {segment}, usually for {reference}.",
 )
-OTHER_TIPS = Measure(
-    name="high tips without card",
-    meaning="change of the share of high tips among other trips",
+OTHER_LABELS = Measure(
+    name="labels outside segment",
+    meaning="change of the share of positive labels among the trips outside of the segment",
     warn=0.01,
     hold=0.03,
     gross=0.4,
-    sentence="{value} of the trips without card payment have a high tip, usually {reference}.",
+    sentence="{feature} is true for {value} of the {other_trips}, usually for {reference}.",
 )
 ROWS = Measure(
     name="rows per day",
@@ -271,8 +277,8 @@ MEASURES = (
     NEGATIVE,
     SCALE,
     FEE,
-    CARD_TIPS,
-    OTHER_TIPS,
+    SEGMENT_LABELS,
+    OTHER_LABELS,
     ROWS,
     EMPTY_DAYS,
     WEEKDAYS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from toytip.core.dataset.words import ReportWords
 from toytip.core.parameters import AlertThresholds
 from toytip.evaluation.report import Metrics
 from toytip.monitoring.alerts import Alert, Measurement
@@ -22,9 +23,10 @@ class MonthPerformance:
     rows: int
     """Number of trips in the segment."""
     segment_share: float
-    """Share of trips that are in the segment, for example card trips."""
+    """Share of trips that are in the segment."""
     segment_prevalence: float | None
-    """Share of high tips among the trips of the segment. Null without labels or such trips."""
+    """Share of positive labels among the trips of the segment. Null without labels or such
+    trips."""
     metrics: Metrics | None
     """Realized metrics of the model on the segment. Null without labels."""
     f1_always_positive: float | None
@@ -34,8 +36,8 @@ class MonthPerformance:
     estimated_metrics: EstimatedMetrics
     """Metrics that toytip estimates from the predicted probabilities, without labels."""
     prevalence_change: ChangeParts | None = None
-    """Change in the share of high tips since the reference. Null without labels, or if the month or
-    the reference has trips of one class only."""
+    """Change in the share of positive labels since the reference. Null without labels, or if the
+    month or the reference has trips of one class only."""
     f1_change: ChangeParts | None = None
     """Change in F1 since the reference. Null if `prevalence_change` is null."""
     log_loss_change: ChangeParts | None = None
@@ -49,9 +51,9 @@ class PeriodMetrics:
     rows: int
     """Number of trips."""
     prevalence: float | None
-    """Share of high tips. Null without trips."""
+    """Share of positive labels. Null without trips."""
     f1: float | None
-    """F1. Null if no trip has a high tip and no trip is predicted positive."""
+    """F1. Null if no label is positive and no trip is predicted positive."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline. Null without trips."""
     auc: float | None
@@ -83,7 +85,7 @@ class MonitoringReport:
     model: str
     """Version of the model."""
     segment: str
-    """Segment of trips that the model was trained on: `all` or `card`."""
+    """Segment of trips that the model was trained on, such as `all`."""
     analysis_months: tuple[str, ...]
     """Analysis months, which are compared with the reference."""
     feature_reference: tuple[str, ...]
@@ -94,6 +96,8 @@ class MonitoringReport:
     """Latest month whose labels are used. Null if the labels of all months are used."""
     warnings: tuple[str, ...]
     """Reasons why the comparison can be misleading."""
+    words: ReportWords
+    """Words of the data set, for texts about the measurements."""
     thresholds: AlertThresholds
     """Alert thresholds, and the parameters of the alert rule."""
     active_alerts: tuple[Alert, ...]

@@ -76,7 +76,7 @@ def _count_trips(months: Mapping[Month, MonthSummary], split: Split, name: str, 
     trips = 0
     for month, summary in months.items():
         if period := split.within(month).get(name):
-            rows = _rows_of(summary, "pickup_day", segment)
+            rows = _rows_of(summary, "day_of_month", segment)
             days = pd.to_datetime(month.start) + pd.to_timedelta(rows["value"] - 1, unit="D")
             trips += int(rows["trips"][(days >= period.start) & (days < period.stop)].sum())
     return trips

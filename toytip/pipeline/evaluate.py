@@ -70,8 +70,8 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
 def fitted_baselines(model: TrainedModel) -> FittedBaselines:
     """Return the fitted baselines: a constant probability, and a threshold.
 
-    The probability is the high-tip rate of the training rows. The threshold of the hour-and-zone
-    mean was tuned on the validation month.
+    The probability is the rate of positive labels of the training rows. The threshold of the
+    hour-and-zone mean was tuned on the validation month.
     """
     return FittedBaselines(
         rate=model.encoding.positives / model.encoding.rows, hour_zone_threshold=model.hour_zone_threshold

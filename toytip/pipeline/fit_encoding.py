@@ -45,9 +45,9 @@ def fit_feature_encoding(
     settings, dataset = context.settings, dataset_of_features(context.settings, features)
     if split.is_by_day:
         shares = "60 % training, 20 % validation" if split.validation else "80 % training"
-        context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
+        context.progress.info(f"fewer than three months: split by day, {shares}, 20 % test")
     files = [file for file in features.files if split.covers(file.key.month, "train")]
-    config = _config_of(settings)
+    config = _config_of(settings, dataset)
     inputs = [*(file.checksum for file in files), split.fitted_ranges()]
     input_fingerprint = fingerprint("preprocess", dataset, inputs, config)
     existing = _find_encoding(context, dataset, files, split, input_fingerprint) if reuse else None
@@ -78,7 +78,7 @@ def _find_encoding(
 ) -> Manifest | None:
     """Return the newest encoding with a fingerprint. `files` are the features to learn from."""
     inputs = contents_by_month(files)
-    settings = _recipe_settings(_config_of(context.settings), split)
+    settings = _recipe_settings(_config_of(context.settings, dataset), split)
 
     def recipe_of(manifest: Manifest) -> Recipe:
         config, earlier = manifest.config, Split.from_json(manifest.config["split"])
@@ -93,9 +93,10 @@ def _find_encoding(
     return find_reusable(context, "preprocess", ENCODINGS, input_fingerprint, recipe, recipe_of)
 
 
-def _config_of(settings: Settings) -> dict[str, Any]:
+def _config_of(settings: Settings, dataset: Dataset) -> dict[str, Any]:
     """Return the settings that change an encoding, other than the months."""
-    return {name: getattr(settings, name) for name in ENCODING_SETTINGS}
+    config = {name: getattr(settings, name) for name in ENCODING_SETTINGS}
+    return {**config, "feature_set": dataset.feature_set_name(settings.feature_set)}
 
 
 def _recipe_settings(config: Mapping[str, Any], split: Split) -> dict[str, str]:

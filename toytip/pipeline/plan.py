@@ -94,10 +94,9 @@ class RunPlan:
 def require_segment(name: str, dataset: Dataset) -> None:
     """Raise ConfigError if a data set does not have a segment, which a project can replace."""
     if name not in dataset.segments:
-        others = f" Every run also computes the metrics of {' and '.join(dataset.segments)}."
         raise ConfigError(
             f"cannot train on segment {name!r}: {dataset.name} does not declare it",
-            hint=f"Set --segment {dataset.segments[0]}.{others if len(dataset.segments) > 1 else ''}",
+            hint=f"Choose {' or '.join(dataset.segments)}.",
         )
 
 

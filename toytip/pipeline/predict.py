@@ -26,7 +26,7 @@ from toytip.store.manifest import Manifest, VersionRef
 
 
 def score_trips(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
-    """Publish `scores`: the probability of a high tip for each row of `features`."""
+    """Publish `scores`: the probability of a positive label for each row of `features`."""
     table = model.encoding.dataset.table(SCORES)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:

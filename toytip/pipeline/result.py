@@ -166,7 +166,7 @@ class RunResult:
     model: ModelInfo
     """The model that scored the trips."""
     metrics: dict[str, dict[str, Metrics]]
-    """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
+    """Metrics by split (`train`, `validation`, `test`) and segment (`all` and others)."""
     promotion: GateDecision | None
     """Decision of the promotion gate, or null if `gate` is `off`."""
     timing: RunTiming = field(metadata=FLATTEN)

@@ -105,7 +105,7 @@ def describe_facts(
         taxi=source.taxi,
         months=tuple(map(str, source.months)),
         source=mask_credentials(settings.source) if settings.source else SYNTHETIC_SOURCE,
-        feature_set=settings.feature_set,
+        feature_set=source.dataset.feature_set_name(settings.feature_set),
         segment=model.encoding.segment if model else settings.segment,
         model=model.version if model else None,
         settings=content_settings(settings),

@@ -21,8 +21,8 @@ from toytip.engine import source_tasks
 from toytip.errors import ConfigError
 from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.plan import RunPlan, print_plan, require_enough_memory, split_months
-from toytip.pipeline.startup.project import open_dataset
+from toytip.pipeline.plan import RunPlan, print_plan, require_enough_memory, require_segment, split_months
+from toytip.pipeline.startup.project import open_dataset, open_own_dataset
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.download import DownloadReport, MonthDownloader
@@ -39,8 +39,11 @@ def prepare_plan(
     PlanError.
     """
     if settings.source is None:
+        require_source(settings)
         split_months(settings, synthetic_months(settings, synthetic_files(DEFAULT_KIND)))
-        open_dataset(settings, DEFAULT_KIND)  # an error in the module of the project ends the run here
+        dataset = open_dataset(settings, DEFAULT_KIND)
+        require_segment(settings.segment, dataset)
+        dataset.feature_set(settings.feature_set)  # raises an error for an unknown set
         return None
     plan = RunPlan.of(settings, open_configured_source(settings, progress))
     cluster_plan = cluster_plan or cluster.plan_cluster(settings)
@@ -48,6 +51,16 @@ def prepare_plan(
         print_plan(plan, progress)
         require_enough_memory(plan, cluster.local_shape(settings), progress)
     return plan
+
+
+def require_source(settings: Settings) -> None:
+    """Raise ConfigError if there is no source for a data set that the project declares itself."""
+    own = open_own_dataset(settings)
+    if own is not None and settings.source is None:
+        raise ConfigError(
+            f"cannot run without a source: toytip does not generate files of {next(iter(own.kinds))}",
+            hint="Set --source to the folder of your files, or source in toytip.toml.",
+        )
 
 
 def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
@@ -78,7 +91,8 @@ def open_configured_source(settings: Settings, progress: Progress) -> Source:
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
         endpoint = settings.source_endpoint_url or settings.endpoint_url
-        return discovery.open_source(settings.source, settings.months, endpoint)
+        own = open_own_dataset(settings)
+        return discovery.open_source(settings.source, settings.months, endpoint, own)
     if taxi in KINDS:
         open_dataset(settings, taxi)  # an error in the module of the project comes before the download
     folder = Path(settings.data_dir)

@@ -16,7 +16,7 @@ from toytip.report.facts import FeatureDistribution
 # More points would not be visible at the size of a chart.
 MAX_PICTURE_POINTS = 160
 DISTRIBUTION_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-# With fewer trips, the share of high tips is mostly noise.
+# With fewer trips, the share of positive labels is mostly noise.
 MIN_SHARE_TRIPS = 50
 # Number of category values whose shares a chart shows.
 MAX_NAMED_VALUES = 4
@@ -48,7 +48,7 @@ def roc_curve(tally: Tally) -> CurvePoints | None:
 
 
 def precision_recall_curve(tally: Tally) -> CurvePoints | None:
-    """Return recall and precision at every threshold, or None if no trip has a high tip."""
+    """Return recall and precision at every threshold, or None if no label is positive."""
     hits, alarms = (_cumulate_from_top(counts)[1:] for counts in (tally.positives, tally.negatives))
     if not hits[-1]:
         return None
@@ -62,7 +62,7 @@ def _cumulate_from_top(counts: Int64Array) -> Float64Array:
 
 
 def calibration_curve(bins: Sequence[CalibrationBin]) -> CurvePoints:
-    """Return the predicted and the observed share of high tips by calibration bin.
+    """Return the predicted and the observed share of positive labels by calibration bin.
 
     Bins with fewer than MIN_SHARE_TRIPS trips are omitted, unless all bins have fewer.
     """
@@ -71,7 +71,7 @@ def calibration_curve(bins: Sequence[CalibrationBin]) -> CurvePoints:
 
 
 def probability_histogram(tally: Tally) -> tuple[list[int], list[int]]:
-    """Return the number of trips without and with a high tip, by equal bins of the probability."""
+    """Return the number of trips by label, by equal bins of the probability."""
     low, high = (
         counts.reshape(PROBABILITY_BARS, -1).sum(axis=1).tolist()
         for counts in (tally.negatives, tally.positives)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toytip.core.dataset.words import PLAIN_WORDS, ReportWords
 from toytip.evaluation.report import SegmentReport
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import FeatureHistogram
@@ -64,17 +65,17 @@ class FeatureImportance(NamedTuple):
 
 
 class ZoneSummary(NamedTuple):
-    """Trips of a pickup zone.
+    """Trips that start in a zone.
 
-    `label_share` is the share of high tips among card trips in the training months.
+    `label_share` is the share of positive labels in the segment in the training months.
     """
 
     zone_id: int
     name: str
     borough: str
     trips: int
-    card_trips: int
-    training_card_trips: int | None
+    segment_trips: int
+    training_trips: int | None
     label_share: float | None
 
 
@@ -116,8 +117,10 @@ class Facts:
     leakage_aucs: Mapping[str, float] = field(default_factory=dict)
     monitoring: MonitoringReport | None = None
     segment_note: str = ""
+    words: ReportWords = PLAIN_WORDS
     listed_slices: Sequence[str] = ()
     value_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    has_zones: bool = True
     zones: Sequence[ZoneSummary] = ()
     zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
     run_result: RunResult | None = None

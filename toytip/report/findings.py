@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.dataset.words import ReportWords
 from toytip.evaluation.report import Interval, SegmentReport
 from toytip.report import alerts, formatting
 from toytip.report.facts import Facts
@@ -82,8 +83,9 @@ def _gate_findings(facts: Facts) -> Iterator[Finding]:
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
     if facts.monitoring is None:
         return
+    words = facts.monitoring.words
     for alert in facts.monitoring.active_alerts:
-        yield Finding(f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift")
+        yield Finding(f"Monitoring alert in {alert.month}: {alerts.alert_text(alert, words)}.", "drift")
     for warning in facts.monitoring.warnings:
         yield Finding(f"{formatting.capitalize_first(warning)}.", "drift")
 
@@ -102,7 +104,7 @@ def _quality_findings(facts: Facts) -> Iterator[Finding]:
     for segment, evaluation in facts.evaluation.get(split, {}).items():
         # A model that was trained on a segment is not meant for other trips.
         if facts.reported_segment in (ALL_ROWS, segment):
-            yield from _segment_findings(split, segment, evaluation)
+            yield from _segment_findings(split, segment, evaluation, facts.words)
     train = facts.evaluation.get("train", {}).get(facts.segment or "all")
     reported = facts.evaluation_of(facts.segment or "all")
     if train and reported and split != "train":
@@ -118,7 +120,9 @@ def _overfit_findings(split: str, train_auc: float | None, auc: float | None) ->
         )
 
 
-def _segment_findings(split: str, segment: str, evaluation: SegmentReport) -> Iterator[Finding]:
+def _segment_findings(
+    split: str, segment: str, evaluation: SegmentReport, words: ReportWords
+) -> Iterator[Finding]:
     metrics, trips = evaluation.metrics, f"{segment} trips of the {split} split"
     if metrics.rows < MIN_TEST_TRIPS:
         count = formatting.format_count(metrics.rows)
@@ -136,7 +140,7 @@ def _segment_findings(split: str, segment: str, evaluation: SegmentReport) -> It
             metrics.auc, improvement.auc, evaluation.intervals.get("auc")
         ):
             yield Finding(
-                f"The {formatting.label(baseline)} baseline has a higher AUC than the model on {trips}, "
+                f"The {formatting.baseline_label(baseline, words)} baseline has a higher AUC than the model on {trips}, "
                 f"by {-(improvement.auc or 0.0):.4f}.",
                 "metrics",
             )

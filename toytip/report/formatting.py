@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from toytip.core.dataset.words import ReportWords
+
 NO_VALUE = "\N{EN DASH}"
 
 
@@ -94,7 +96,7 @@ LABELS = {
     "always_positive": "always-positive",
     "constant_probability": "constant probability",
     "hour_zone_mean": "hour-and-zone mean",
-    "prevalence": "share of high tips",
+    "prevalence": "share of positive labels",
 }
 
 
@@ -105,6 +107,11 @@ def label(name: str) -> str:
     ('PR AUC', 'non positive fare')
     """
     return LABELS.get(name, name.replace("_", " "))
+
+
+def baseline_label(name: str, words: ReportWords) -> str:
+    """Return the name of a baseline in words of the data set."""
+    return words.baseline if name == "hour_zone_mean" else label(name)
 
 
 def capitalize_first(text: str) -> str:

@@ -40,10 +40,13 @@ def render_html(page: Page) -> str:
 
 def render_run_page(facts: Facts, sections: Iterable[Section]) -> str:
     """Return the report of a version as HTML."""
-    months = formatting.format_month_range(facts.months)
+    months, title = (
+        formatting.format_month_range(facts.months),
+        facts.words.title.format(facts.taxi.capitalize()),
+    )
     return render_html(
         Page(
-            title=f"{facts.taxi.capitalize()} taxis, {months}" if facts.taxi and months else facts.version,
+            title=f"{title}, {months}" if facts.taxi and months else facts.version,
             kicker="toytip run report",
             subtitle=[f"{facts.version} · {formatting.format_minute(facts.created_at)}"],
             key_figures=key_figures_or_empty(lambda: _run_key_figures(facts)),

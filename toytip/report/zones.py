@@ -1,4 +1,4 @@
-"""Trips and high tips by pickup zone, from feature histograms and the target encoding."""
+"""Trips and positive labels by zone, from feature histograms and the target encoding."""
 
 from __future__ import annotations
 

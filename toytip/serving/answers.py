@@ -14,7 +14,7 @@ class TripAnswer:
     """The answer for a trip. The JSON object has no null fields, except for the first two."""
 
     probability: float | None = None
-    """Probability of a high tip. Null if the trip cannot be scored."""
+    """Probability of a positive label. Null if the trip cannot be scored."""
     prediction: bool | None = None
     """Whether the probability is at least the decision threshold of the model. Null if the trip
     cannot be scored."""

@@ -62,7 +62,7 @@ def make_app(server: Server) -> fastapi.FastAPI:
     app = fastapi.FastAPI(
         title="toytip",
         version=__version__,
-        summary="Predicts the probability that the passenger of a taxi trip leaves a high tip.",
+        summary="Predicts the probability that the label of a trip is positive.",
         lifespan=lifespan,
         exception_handlers={RequestValidationError: _answer_invalid_query},
         # The pages of FastAPI load scripts from another server.

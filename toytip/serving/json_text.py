@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.datasets.registry import match_dataset
 
 TRIPS_KEY = "trips"
@@ -31,13 +32,13 @@ def unwrap_trips(value: Any) -> Any:
     return value[TRIPS_KEY] if isinstance(value, dict) and set(value) == {TRIPS_KEY} else value
 
 
-def has_columns(value: dict[str, Any]) -> bool:
+def has_columns(value: dict[str, Any], dataset: Dataset | None = None) -> bool:
     """Return whether an object has the values of each column in an object or a list, as in pandas.
 
     >>> has_columns({"VendorID": {"0": 2, "1": 1}}), has_columns({"VendorID": 2})
     (True, False)
     """
-    names = match_dataset(value).field_names.match(value).values()
+    names = match_dataset(value, dataset).field_names.match(value).values()
     return bool(names) and all(isinstance(value[name], dict | list) for name in names)
 
 

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS
+from toytip.core.time_values import zone_place
+from toytip.datasets.words import describe_kind
 from toytip.models import trip_columns
 from toytip.serving.answers import TripAnswer
 from toytip.serving.pages import StartPage, example_trip
@@ -104,7 +106,7 @@ def _trip(model: TrainedModel) -> Schema:
     }
     return {
         "type": "object",
-        "description": f"A trip of a {model.taxi} taxi. The server ignores additional fields. Upper case, "
+        "description": f"A trip of {describe_kind(model.taxi)}. The server ignores additional fields. Upper case, "
         "spaces and underscores in names do not matter.",
         "required": list(trip_columns.required_columns(model)),
         "properties": properties,
@@ -115,7 +117,17 @@ def _value(field: Field, *, is_nullable: bool) -> Schema:
     """Return the schema of a value. A number can also be text, as in a CSV file."""
     missing = {"type": "null"}, {"type": "string", "pattern": _missing_pattern()}
     texts = [{"enum": [text for text, _ in field.texts]}] if field.texts else []
-    return {"anyOf": [*_KINDS[field.kind], *texts, *(missing if is_nullable else ())]}
+    values = [_time(field)] if field.kind == "time" else _KINDS[field.kind]
+    return {"anyOf": [*values, *texts, *(missing if is_nullable else ())]}
+
+
+def _time(field: Field) -> Schema:
+    place = zone_place(field.time_zone)
+    return {
+        "type": "string",
+        "format": "date-time",
+        "description": f"{place} time, or a time with a UTC offset.",
+    }
 
 
 def _missing_pattern() -> str:
@@ -128,13 +140,6 @@ def _missing_pattern() -> str:
 
 
 _KINDS: dict[str, list[Schema]] = {
-    "time": [
-        {
-            "type": "string",
-            "format": "date-time",
-            "description": "New York time, or a time with a UTC offset.",
-        }
-    ],
     "code": [
         {"type": "integer", "minimum": -MAX_CODE, "maximum": MAX_CODE},
         {"type": "string", "pattern": r"^ *[+-]?\d{1,7} *$"},

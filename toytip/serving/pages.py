@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from toytip._version import __version__
 from toytip.core.jsonable import dump_json
 from toytip.core.model import TrainedModel
+from toytip.datasets.words import describe_kind
 from toytip.models import trip_columns
 from toytip.models.package import golden_trips
 
@@ -36,9 +37,9 @@ class ModelDescription:
     taxi: str
     """Taxi type of the trips that the model scores."""
     segment: str
-    """Segment of the trips that the model scores: `all` or `card`."""
+    """Segment of the trips that the model scores, such as `all`."""
     threshold: float
-    """Decision threshold: the lowest probability for which the model predicts a high tip."""
+    """Decision threshold: the lowest probability for which the model predicts a positive label."""
     required_columns: tuple[str, ...]
     """Columns that a trip must have."""
 
@@ -87,8 +88,8 @@ def docs_page(models: Mapping[str, TrainedModel], url: str) -> str:
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>toytip</title><style>{}</style>'
-        "<h1>toytip {}</h1><p>This server predicts the probability that the passenger of a taxi trip "
-        "leaves a high tip.</p><h2>Endpoints</h2><table>{}</table>{}</html>"
+        "<h1>toytip {}</h1><p>This server predicts the probability that the label of a trip is "
+        "positive.</p><h2>Endpoints</h2><table>{}</table>{}</html>"
     )
     return Markup(page).format(Markup(STYLE), __version__, endpoints, sections)  # noqa: S704 - escapes values
 
@@ -100,8 +101,13 @@ def _model_section(model: TrainedModel, url: str) -> Markup:
         Markup("<code>{}</code>").format(name) for name in description.required_columns
     )
     return Markup(
-        "<h2>Model for {} taxis</h2><p>Version <code>{}</code>, segment <code>{}</code>, "
+        "<h2>Model for {}</h2><p>Version <code>{}</code>, segment <code>{}</code>, "
         "decision threshold {}.</p><p>Required columns: {}</p><pre>{}</pre>"
     ).format(
-        model.taxi, model.version, description.segment, f"{model.threshold:.4f}", columns, escape(request)
+        describe_kind(model.taxi),
+        model.version,
+        description.segment,
+        f"{model.threshold:.4f}",
+        columns,
+        escape(request),
     )

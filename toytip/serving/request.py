@@ -96,14 +96,19 @@ def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any
     for the taxi type.
     """
     combinations = trip_columns.columns_of_trips(trip for trip in trips if isinstance(trip, dict))
-    taxis = {taxi for names in combinations if (taxi := detect_kind(names))}
+    datasets = [model.encoding.dataset for model in models.values()]
+    taxis = {taxi for names in combinations if (taxi := detect_kind(names, datasets))}
     if len(taxis) > 1:
         raise RequestError(
             422,
-            f"cannot score the trips: the list has trips of {join_words(sorted(taxis, key=KINDS.index))} taxis "
+            f"cannot score the trips: the list has trips of {join_words(sorted(taxis, key=_order))} taxis "
             "(send one request per taxi type)",
         )
     return select_model(models, [name for names in combinations for name in names])
+
+
+def _order(taxi: str) -> tuple[int, str]:
+    return KINDS.index(taxi) if taxi in KINDS else len(KINDS), taxi
 
 
 def _reject_constant(text: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.redact import first_line, mask_credentials
 from toytip.datasets.registry import match_dataset
 from toytip.errors import SourceError
@@ -65,11 +66,14 @@ class TripBatch:
         return cls(table=table, columns={tuple(table.column_names): "the trips"}, label=label)
 
 
-def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) -> Iterator[TripBatch]:
+def read_batches(
+    path: str, stdin: BinaryIO, endpoint_url: str | None = None, dataset: Dataset | None = None
+) -> Iterator[TripBatch]:
     """Yield the raw trips of a Parquet, CSV or JSON Lines file, or of stdin (`-`).
 
-    The content decides on the format, and can be compressed with gzip. Raises SourceError if the
-    content has a different format. For CSV and JSON Lines, the error names the line.
+    The content decides on the format, and can be compressed with gzip. Without a data set, it is
+    the built-in one that the columns show. Raises SourceError if the content has a different
+    format. For CSV and JSON Lines, the error names the line.
     """
     name = "stdin" if path == "-" else mask_credentials(path)
     try:
@@ -79,7 +83,8 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
                 options = resolve_storage_options(path, endpoint_url)
                 raw = stack.enter_context(open_file(path, options))
             stream = io.BufferedReader(raw, BUFFER_BYTES)
-            yield from _read_stream(stream if path == "-" else stack.enter_context(stream), name)
+            content = stream if path == "-" else stack.enter_context(stream)
+            yield from _read_stream(content, name, dataset)
     except IsADirectoryError:
         raise SourceError(
             f"cannot read trips from {name}: it is a folder",
@@ -100,18 +105,18 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
         raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
 
 
-def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+def _read_stream(stream: io.BufferedReader[Any], name: str, dataset: Dataset | None) -> Iterator[TripBatch]:
     head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
     text_head = head.removeprefix(UTF8_MARK).lstrip()
     if head.startswith(GZIP_MAGIC):
         content: Any = gzip.GzipFile(mode="rb", fileobj=stream)
-        yield from _read_stream(io.BufferedReader(content, BUFFER_BYTES), name)
+        yield from _read_stream(io.BufferedReader(content, BUFFER_BYTES), name, dataset)
     elif head.startswith(PARQUET_MAGIC):
         yield from _read_parquet(stream, name)
     elif text_head.startswith(b"{"):
-        yield from _read_json_objects(stream, name)
+        yield from _read_json_objects(stream, name, dataset)
     elif text_head.startswith(b"["):
-        yield from _batches_of_list(_parse_trips(stream.read(), name), name)
+        yield from _batches_of_list(_parse_trips(stream.read(), name), name, dataset)
     elif head.startswith(WIDE_TEXT_MARKS) and _is_wide_json(head):
         encoding = encoding_of(head)[: len("utf-16")].upper()
         raise SourceError(
@@ -120,7 +125,7 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
     elif other := find_other_format(head):
         raise _other_format(name, other)
     elif len(header_columns(head)) > 1:
-        yield from _read_csv(stream, name)
+        yield from _read_csv(stream, name, dataset)
     else:
         cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
         raise SourceError(
@@ -150,9 +155,9 @@ def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBat
         first_row += batch.num_rows
 
 
-def _read_csv(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+def _read_csv(stream: io.BufferedReader[Any], name: str, dataset: Dataset | None) -> Iterator[TripBatch]:
     try:
-        for layout, rows in read_csv(stream):
+        for layout, rows in read_csv(stream, dataset):
             label = partial(_label_in_file, label_row=label_line, name=name, first_row=layout.offset_row)
             yield TripBatch.of(rows, label)
     except ValueError as error:
@@ -163,7 +168,9 @@ def _label_in_file(row: int, *, label_row: RowLabel, name: str, first_row: int) 
     return f"{label_row(first_row + row)} of {name}"
 
 
-def _read_json_objects(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+def _read_json_objects(
+    stream: io.BufferedReader[Any], name: str, dataset: Dataset | None
+) -> Iterator[TripBatch]:
     """Yield the trips of JSON Lines, or of one JSON object as in a request of `toytip serve`.
 
     This object is a trip in several lines, or has the key `trips`. toytip reads it completely into
@@ -174,13 +181,13 @@ def _read_json_objects(stream: io.BufferedReader[Any], name: str) -> Iterator[Tr
         first = next(lines)
         value = _parse_line(first[1])
         if value is None:
-            yield from _batches_of_list(_parse_object(first[1] + text.read(), name), name)
+            yield from _batches_of_list(_parse_object(first[1] + text.read(), name, dataset), name, dataset)
             return
         second = next(lines, None)
-        if second is None and (unwrap_trips(value) is not value or has_columns(value)):
-            yield from _batches_of_list(_parse_object(first[1], name), name)
+        if second is None and (unwrap_trips(value) is not value or has_columns(value, dataset)):
+            yield from _batches_of_list(_parse_object(first[1], name, dataset), name, dataset)
         else:
-            yield from _read_json_lines(chain(filter(None, [first, second]), lines), name)
+            yield from _read_json_lines(chain(filter(None, [first, second]), lines), name, dataset)
 
 
 def _parse_line(line: str) -> dict[str, Any] | None:
@@ -197,10 +204,10 @@ def _parse_line(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else {}
 
 
-def _parse_object(content: str, name: str) -> list[Any]:
+def _parse_object(content: str, name: str, dataset: Dataset | None) -> list[Any]:
     """Return the trips of a JSON object. Raises SourceError."""
     value = unwrap_trips(_parse_trips(content, name))
-    if isinstance(value, dict) and has_columns(value):
+    if isinstance(value, dict) and has_columns(value, dataset):
         raise SourceError(
             f"cannot read trips from {name}: it has {VALUES_PER_COLUMN}", hint=f"{LIST_HINT} ({WRITE_TRIPS})."
         )
@@ -211,16 +218,18 @@ def _parse_object(content: str, name: str) -> list[Any]:
     return [value] if isinstance(value, dict) else value
 
 
-def _read_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[TripBatch]:
+def _read_json_lines(
+    lines: Iterable[tuple[int, str]], name: str, dataset: Dataset | None
+) -> Iterator[TripBatch]:
     trips: list[dict[str, Any]] = []
     labels: list[str] = []
     for number, line in lines:
         labels.append(f"line {number} of {name}")
         trips.append(_parse_trip(line, labels[-1]))
         if len(trips) == SCORING_BATCH_ROWS:
-            yield _batch_of_trips(trips, labels)
+            yield _batch_of_trips(trips, labels, dataset)
             trips, labels = [], []
-    yield _batch_of_trips(trips, labels)
+    yield _batch_of_trips(trips, labels, dataset)
 
 
 def _parse_trip(line: str, label: str) -> dict[str, Any]:
@@ -245,7 +254,7 @@ def _parse_trips(content: str | bytes, name: str) -> Any:
         ) from None
 
 
-def _batches_of_list(trips: list[Any], name: str) -> Iterator[TripBatch]:
+def _batches_of_list(trips: list[Any], name: str, dataset: Dataset | None) -> Iterator[TripBatch]:
     """Yield the trips of a list, which is completely in memory."""
     labels = [f"trip {row} of {name}" for row in range(len(trips))]
     for trip, label in zip(trips, labels, strict=True):
@@ -253,10 +262,10 @@ def _batches_of_list(trips: list[Any], name: str) -> Iterator[TripBatch]:
             raise SourceError(f"cannot read {label}: it is not a JSON object")
     for start in range(0, len(trips), SCORING_BATCH_ROWS):
         rows = slice(start, start + SCORING_BATCH_ROWS)
-        yield _batch_of_trips(trips[rows], labels[rows])
+        yield _batch_of_trips(trips[rows], labels[rows], dataset)
 
 
-def _batch_of_trips(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch:
+def _batch_of_trips(trips: list[dict[str, Any]], labels: list[str], dataset: Dataset | None) -> TripBatch:
     columns = trip_columns.columns_of_trips(trips, labels.__getitem__)
-    dataset = match_dataset({name for names in columns for name in names})
+    dataset = match_dataset({name for names in columns for name in names}, dataset)
     return TripBatch(table=trips_to_table(trips, dataset), columns=columns, label=labels.__getitem__)

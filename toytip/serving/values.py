@@ -10,6 +10,7 @@ import datetime as dt
 import functools
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from toytip.core.dataset.dataset import field_column
 from toytip.core.dataset.declarations import Field
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS, NUMBER_PATTERN
-from toytip.core.time_values import AMERICAN_TIME_PATTERN, NAIVE_TIME_PATTERN, NEW_YORK, ZONED_TIME_PATTERN
+from toytip.core.time_values import AMERICAN_TIME_PATTERN, NAIVE_TIME_PATTERN, ZONED_TIME_PATTERN, zone_place
 
 _IS_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII).match
 _IS_NAIVE_TIME = re.compile(NAIVE_TIME_PATTERN, re.ASCII).match
@@ -28,7 +29,7 @@ _IS_AMERICAN_TIME = re.compile(AMERICAN_TIME_PATTERN, re.ASCII).match
 # More values are checked as an array, which takes longer for a few values.
 _FEW_VALUES = 32
 _REQUIREMENTS = {
-    "time": "must be a time as text, in New York or with a UTC offset, for example 2023-12-01T08:15:00",
+    "time": "must be a time as text, in {place} or with a UTC offset, for example 2023-12-01T08:15:00",
     "code": f"must be a whole number of at most {MAX_CODE:,}",
     "amount": f"must be a number of at most {MAX_AMOUNT:,.0f}",
 }
@@ -62,17 +63,21 @@ def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
         numbers = _plain_numbers(values, field)
         if numbers is not None:
             return numbers.astype(dtype)
-    read = _READERS[field.kind]
+    read = partial(_read_time, zone=field.time_zone) if field.kind == "time" else _READERS[field.kind]
     converted, problems = [], []
     for position, value in enumerate(values):
         try:
             converted.append(read(value))
         except (_Unreadable, ValueError):
-            problems.append((position, _REQUIREMENTS[field.kind]))
+            problems.append((position, _requirement_of(field)))
             converted.append(0)  # not missing
     if problems:
         raise InvalidValuesError(problems, [row for row, value in enumerate(converted) if _is_missing(value)])
     return np.array(converted, dtype)
+
+
+def _requirement_of(field: Field) -> str:
+    return _REQUIREMENTS[field.kind].format(place=zone_place(field.time_zone))
 
 
 def _is_missing(value: Any) -> bool:
@@ -125,7 +130,7 @@ def _number_in_text(value: Any) -> float:
     return float(text)
 
 
-def _read_time(value: Any) -> dt.datetime | None:
+def _read_time(value: Any, zone: str) -> dt.datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
@@ -137,7 +142,7 @@ def _read_time(value: Any) -> dt.datetime | None:
         text = re.sub(r" ?(UTC|z)$", "Z", text).replace(" +", "+").replace(" -", "-")
         instant = dt.datetime.fromisoformat(text)
         try:
-            return instant.astimezone(_new_york()).replace(tzinfo=None)
+            return instant.astimezone(_zone_info(zone)).replace(tzinfo=None)
         except OverflowError:
             raise _Unreadable from None
     if _IS_AMERICAN_TIME(text):
@@ -149,15 +154,14 @@ def _read_time(value: Any) -> dt.datetime | None:
 
 
 @functools.cache
-def _new_york() -> ZoneInfo:
+def _zone_info(zone: str) -> ZoneInfo:
     try:
-        return ZoneInfo(NEW_YORK)
+        return ZoneInfo(zone)
     except ZoneInfoNotFoundError:
-        raise ValueError(NEW_YORK) from None
+        raise ValueError(zone) from None
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "time": _read_time,
     "code": _read_code,
     "amount": _read_amount,
 }

@@ -20,9 +20,8 @@ from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words, plural
-from toytip.core.time_values import EPOCH_NUMBERS, count_date_orders, other_reading
+from toytip.core.time_values import EPOCH_NUMBERS, count_date_orders, other_reading, zone_place
 from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
-from toytip.datasets.words import KINDS
 from toytip.errors import SourceError
 from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
 from toytip.sources.path_months import DATA_SUFFIXES
@@ -80,16 +79,17 @@ def check_columns(
     read: ColumnReader,
     label: RowLabel = label_row,
     may_have_other_numbers: Callable[[str], bool] = lambda _: True,
+    dataset: Dataset | None = None,
 ) -> FileColumns:
     """Return the columns of a file. Raises SourceError, with the problems of the file.
 
     `name` is the path of the file for messages. `month` is the month in this path, if it has one.
     `read` is called only if the types of some columns are not those of the TLC. `label` names a row
     of the file. `may_have_other_numbers` tells whether floats of a column can be other numbers than
-    codes.
+    codes. Without a data set, it is the built-in one that the columns show.
     """
-    taxi = find_taxi(name, schema.names)
-    dataset = match_dataset(schema.names)
+    taxi = find_taxi(name, schema.names, dataset)
+    dataset = match_dataset(schema.names, dataset)
     findings, columns = _Findings(dataset, label), dataset.field_names.match(schema.names)
     for field in dataset.fields:
         column = columns.get(field.name)
@@ -104,39 +104,46 @@ def check_columns(
     return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
 
 
-def find_taxi(name: str, names: Sequence[str]) -> str:
+def find_taxi(name: str, names: Sequence[str], dataset: Dataset | None = None) -> str:
     """Return the taxi type of a file with these columns. Raises SourceError for another layout.
 
     `name` is the path of the file.
     """
-    dataset = match_dataset(names)
+    candidates, dataset = (dataset,) if dataset else DATASETS, match_dataset(names, dataset)
     if other := dataset.layout.other_layout(names):
         raise SourceError(f"cannot use {name}: {other[0]}", hint=other[1])
     if repeated := dataset.field_names.find_repeated(names):
         raise SourceError(f"cannot use {name}: {describe_repeated(repeated)}", hint=_merge_hint(repeated))
     columns = dataset.field_names.match(names)
-    if "pickup_at" not in columns:
+    if dataset.time_column not in columns:
+        kinds = join_words([kind for candidate in candidates for kind in candidate.kinds], "or")
         raise SourceError(
-            f"cannot use {name}: it is not a {join_words(KINDS, 'or')} trip record",
-            hint=f"Use files with a column {join_words(_pickup_columns(), 'or')}. "
+            f"cannot use {name}: it is not a {kinds} {_file_word(dataset)}",
+            hint=f"Use files with a column {join_words(_time_columns(candidates), 'or')}. "
             f"This file has the columns {', '.join(repr(name[:60]) for name in names[:5])}, ...",
         )
     taxi = dataset.layout.detect_kind(names) or _taxi_in_name(name, dataset)
     if taxi is None:
-        renamed = [f"{dataset.layout.source_column('pickup_at', kind)} ({kind})" for kind in dataset.kinds]
+        renamed = [
+            f"{dataset.layout.source_column(dataset.time_column, kind)} ({kind})" for kind in dataset.kinds
+        ]
         kinds = join_words(list(dataset.kinds), "or")
         raise SourceError(
             f"cannot use {name}: its columns do not show whether its taxis are {kinds}",
-            hint=f"Put {kinds} in the name of the file, or rename column {columns['pickup_at']} to "
+            hint=f"Put {kinds} in the name of the file, or rename column {columns[dataset.time_column]} to "
             f"{join_words(renamed, 'or')}.",
         )
     return taxi
 
 
-def _pickup_columns() -> list[str]:
-    """Return the names of the pickup column in the files of all data sets."""
-    fields = [dataset.fields_by_name["pickup_at"] for dataset in DATASETS]
-    return list(dict.fromkeys(name for field in fields for name in field.aliases))
+def _file_word(dataset: Dataset) -> str:
+    return "file" if dataset.is_own else "trip record"
+
+
+def _time_columns(candidates: Sequence[Dataset]) -> list[str]:
+    """Return the names of the column with the times of rows in the files of data sets."""
+    fields = [dataset.fields_by_name[dataset.time_column] for dataset in candidates]
+    return list(dict.fromkeys(name for field in fields for name in field.aliases or (field.name,)))
 
 
 def _taxi_in_name(path: str, dataset: Dataset) -> str | None:
@@ -244,7 +251,7 @@ def _plain(raw: pa.Table, column: str) -> pa.ChunkedArray:
 
 
 def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:
-    """Convert the first batch of unusual columns, and all pickup times if they are unusual."""
+    """Convert the first batch of unusual columns, and all times of rows if they are unusual."""
     first = pa.Table.from_batches([next(read(list(findings.unusual)))])
     converted = {
         column: read_column(first.column(column), field, column, "")
@@ -252,29 +259,30 @@ def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) 
     }
     for column, field in findings.unusual.items():
         findings.add_values(first, column, converted[column], field)
-    pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
-    if pickup is None or findings.problems:
+    time_column = findings.dataset.time_column
+    name = next((column for column, field in findings.unusual.items() if field.name == time_column), None)
+    if name is None or findings.problems:
         return
-    if month is not None or is_text(first.schema.field(pickup).type):
-        pickups = _count_pickups(pickup, findings.unusual[pickup], month, read)
-        if findings.add_day_first(pickup, pickups.day_first, pickups.month_first):
+    if month is not None or is_text(first.schema.field(name).type):
+        times = _count_times(name, findings.unusual[name], month, read)
+        if findings.add_day_first(name, times.day_first, times.month_first):
             return
-        if pickups.contradict_month:
-            _add_zone_problem(findings, pickup, converted[pickup].conversion, pickups)
+        if times.contradict_month:
+            _add_zone_problem(findings, name, converted[name].conversion, times)
 
 
 @dataclass(frozen=True)
-class _PickupCounts:
+class _TimeCounts:
     rows: int
-    """Number of pickups that can be read in two ways, as instants and as New York's clock."""
+    """Number of times that can be read in two ways, as instants and as local times."""
     as_read: int
     """Rows that are 1 to 6 hours outside of the month, as `read_times` reads them."""
     otherwise: int
     """The number of such rows with the other reading of the times."""
     day_first: int
-    """Number of pickups as text with the day before the month."""
+    """Number of times as text with the day before the month."""
     month_first: int
-    """Number of pickups as text with the month before the day."""
+    """Number of times as text with the month before the day."""
 
     @property
     def contradict_month(self) -> bool:
@@ -283,19 +291,19 @@ class _PickupCounts:
         return self.as_read > most and self.otherwise < self.as_read / 2
 
 
-def _count_pickups(pickup: str, field: Field, month: Month | None, read: ColumnReader) -> _PickupCounts:
+def _count_times(name: str, field: Field, month: Month | None, read: ColumnReader) -> _TimeCounts:
     rows = as_read = otherwise = day_first = month_first = 0
-    for batch in read([pickup]):
+    for batch in read([name]):
         column = decode_dictionary(pa.chunked_array([batch.column(0)]))
         orders = count_date_orders(column, month.month if month else None)
         day_first, month_first = day_first + orders[0], month_first + orders[1]
-        other = other_reading(column) if month else None
+        other = other_reading(column, field.time_zone) if month else None
         if month is None or other is None:
             continue
         rows += len(other)
-        as_read += _rows_just_outside(read_column(column, field, pickup, "").array, month)
+        as_read += _rows_just_outside(read_column(column, field, name, "").array, month)
         otherwise += _rows_just_outside(other, month)
-    return _PickupCounts(rows, as_read, otherwise, day_first, month_first)
+    return _TimeCounts(rows, as_read, otherwise, day_first, month_first)
 
 
 def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
@@ -305,14 +313,15 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
     return int(np.count_nonzero(early | late))
 
 
-def _add_zone_problem(findings: _Findings, pickup: str, conversion: str, shifted: _PickupCounts) -> None:
+def _add_zone_problem(findings: _Findings, name: str, conversion: str, shifted: _TimeCounts) -> None:
     is_zoned = EPOCH_NUMBERS not in conversion
-    meaning = "instants of their time zone" if is_zoned else "New York's clock"
+    place = zone_place(findings.unusual[name].time_zone)
+    meaning = "instants of their time zone" if is_zoned else f"{place}'s clock"
     findings.add_problem(
-        f"column {pickup} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
-        f"{shifted.rows:,} pickups are in the hours before or after the month",
-        pickup,
-        "The times are probably New York's clock with the label of another zone. Remove the label, for "
+        f"column {name} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
+        f"{shifted.rows:,} times are in the hours before or after the month",
+        name,
+        f"The times are probably {place}'s clock with the label of another zone. Remove the label, for "
         'example with frame["{}"].dt.tz_localize(None) in pandas.'
         if is_zoned
         else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC.",

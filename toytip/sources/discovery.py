@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toytip.core.access import StorageOptions
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import first_line, mask_credentials
 from toytip.datasets.registry import unusable_kind
@@ -60,17 +61,23 @@ FOOTER_THREADS = 8
 NO_MONTH = Month(1, 1)
 RENAME_TO_MONTH = (
     "Rename the file to its month. If it has several months, use a name without a month: the months "
-    "then come from the pickup times."
+    "then come from the times of the rows."
 )
 DOWNLOAD_FROM_SERVER = "Download the file, and use the downloaded file as the source."
 
 
-def open_source(spec: str, months: str | None = None, endpoint_url: str | None = None) -> Source:
+def open_source(
+    spec: str,
+    months: str | None = None,
+    endpoint_url: str | None = None,
+    dataset: Dataset | None = None,
+) -> Source:
     """Find the files of a folder, glob, URI or comma-separated list, and the months of their rows.
 
-    The month of a file is in its path. The months of any other file come from its pickup times.
-    Raises SourceError if there are no files, if a file cannot be used, or if a month is missing.
-    Also raises SourceError if the path of a file names a month other than its pickup times, or if
+    `dataset` is the data set that a project declares itself. Without it, the columns show the data
+    set. The month of a file is in its path. The months of any other file come from the times of its
+    rows. Raises SourceError if there are no files, if a file cannot be used, or if a month is
+    missing. Also raises SourceError if the path of a file names another month than its times, or if
     the files have trips of different taxi types.
     """
     listing = list_source_files(spec, endpoint_url)
@@ -78,15 +85,15 @@ def open_source(spec: str, months: str | None = None, endpoint_url: str | None =
     selected = parse_months(months) if months is not None else None
     paths = {uri: month_of_path(path_of_uri(uri)) for uri in sorted(options, key=natural_order)}
     needed = [uri for uri, path in paths.items() if not (path and selected and path.month not in selected)]
-    checked = _check_files(spec, needed, paths, options)
-    require_one_taxi(spec, [item.file for item in checked])
+    checked = _check_files(spec, needed, paths, options, dataset)
+    require_one_taxi(spec, [item.file for item in checked], dataset)
     files = sorted(
         assign_months(checked, selected or ()), key=lambda file: (file.month, natural_order(file.uri))
     )
     named = {path.month for path in paths.values() if path}
     require_months({file.month for file in files}, months, named, spec, listing.unread)
     files = [file for file in files if selected is None or file.month in selected]
-    source = Source(taxi=files[0].taxi, files=tuple(files))
+    source = Source(taxi=files[0].taxi, files=tuple(files), own_dataset=dataset)
     require_different_files(source, spec)
     unread = warn_of_unread_months(listing.unread, {file.month for file in files}, selected)
     return replace(source, warnings=(*unread, *warn_of_repeated_trips(source)))
@@ -97,12 +104,13 @@ def _check_files(
     uris: Sequence[str],
     paths: Mapping[str, PathMonth | None],
     options: Mapping[str, StorageOptions],
+    dataset: Dataset | None,
 ) -> list[CheckedFile]:
     """Check files in parallel. Raises one SourceError for all files that cannot be used."""
 
     def check(uri: str) -> CheckedFile | ToytipError:
         try:
-            return check_file(uri, paths[uri], options[uri])
+            return check_file(uri, paths[uri], options[uri], dataset)
         except ToytipError as error:
             return error
 
@@ -134,11 +142,12 @@ def check_file(
     uri: str,
     path: PathMonth | None,
     storage_options: StorageOptions = StorageOptions(),  # noqa: B008 - frozen
+    dataset: Dataset | None = None,
 ) -> CheckedFile:
     """Return the description of a file from its Parquet footer, or from the rows of a CSV file.
 
-    Raises SourceError if the file is empty or corrupt, if it is not a trip record with all required
-    columns, or if its path names a month other than its pickup times.
+    Raises SourceError if the file is empty or corrupt, if it does not have all required columns, or
+    if its path names another month than its times.
     """
     name = mask_credentials(uri)
     failure = f"cannot read {name}"
@@ -153,11 +162,11 @@ def check_file(
             head = stream.read(HEAD_BYTES)
             stream.seek(0)
             if detect_format(uri, info["size"], head) == "csv":
-                return _check_csv(uri, path, info, _read_csv(stream, uri), storage_options)
+                return _check_csv(uri, path, info, _read_csv(stream, uri, dataset), storage_options, dataset)
             footer = open_parquet(stream, buffer_size=FOOTER_BUFFER_BYTES)
             if has_encrypted_columns(stream, footer.metadata):
                 raise SourceError(f"{failure}: it is {ENCRYPTED_PARQUET.name}", hint=ENCRYPTED_PARQUET.hint)
-            return _check_parquet(uri, path, info, footer, storage_options)
+            return _check_parquet(uri, path, info, footer, storage_options, dataset)
     except ToytipError:
         raise
     except (OSError, ValueError) as error:  # Arrow's ValueError, or a server without range requests
@@ -166,13 +175,13 @@ def check_file(
         ) from None
 
 
-def _read_csv(stream: Any, uri: str) -> CsvContent:
+def _read_csv(stream: Any, uri: str, dataset: Dataset | None) -> CsvContent:
     text = open_text(stream)
     if text is not stream:
         require_csv_in_archive(uri, text.read(HEAD_BYTES))
         text.seek(0)
     try:
-        return read_csv_content(text)
+        return read_csv_content(text, dataset)
     except ValueError as error:
         raise SourceError(
             f"cannot read {mask_credentials(uri)}: {first_line(error)}", hint=CSV_HINT
@@ -211,9 +220,10 @@ def _check_parquet(
     info: Mapping[str, Any],
     footer: pq.ParquetFile,
     storage_options: StorageOptions,
+    dataset: Dataset | None,
 ) -> CheckedFile:
     file = _describe_file(uri, path, info, footer.metadata.num_rows, storage_options)
-    if kind := _kind_without_columns(file, footer.schema_arrow.names):
+    if kind := _kind_without_columns(file, footer.schema_arrow.names, dataset):
         return CheckedFile(file=replace(file, taxi=kind))
     columns = check_columns(
         mask_credentials(uri),
@@ -222,11 +232,12 @@ def _check_parquet(
         is_all_null=lambda column: has_no_value(footer, column),
         may_have_other_numbers=lambda column: may_have_other_numbers(footer.metadata, column),
         read=lambda names: read_columns(uri, storage_options, names),
+        dataset=dataset,
     )
     file = _with_columns(file, columns)
-    if path and _is_in_month(footer, path.month, uri):
+    if path and _is_in_month(footer, path.month, uri, dataset):
         return CheckedFile(file=file, is_certain=path.is_certain)
-    return _with_months(file, path, month_rows.count_months(footer, uri))
+    return _with_months(file, path, month_rows.count_months(footer, uri, dataset))
 
 
 def _check_csv(
@@ -235,20 +246,22 @@ def _check_csv(
     info: Mapping[str, Any],
     content: CsvContent,
     storage_options: StorageOptions,
+    dataset: Dataset | None,
 ) -> CheckedFile:
     file = replace(
         _describe_file(uri, path, info, content.rows, storage_options),
         csv=content.layouts,
     )
-    if kind := _kind_without_columns(file, content.schema.names):
+    if kind := _kind_without_columns(file, content.schema.names, dataset):
         return CheckedFile(file=replace(file, taxi=kind))
     columns = check_columns(
         mask_credentials(uri),
         content.schema,
         path.month if path else None,
         is_all_null=lambda column: pa.types.is_null(content.schema.field(column).type),
-        read=lambda names: read_csv_columns(uri, storage_options, content.layouts[0], names),
+        read=lambda names: read_csv_columns(uri, storage_options, content.layouts[0], names, dataset),
         label=label_line,
+        dataset=dataset,
     )
     return _with_months(_with_columns(file, columns), path, content.blocks)
 
@@ -273,36 +286,36 @@ def _describe_file(
     )
 
 
-def _kind_without_columns(file: SourceFile, names: Sequence[str]) -> str | None:
+def _kind_without_columns(file: SourceFile, names: Sequence[str], dataset: Dataset | None) -> str | None:
     """Return the kind of a file whose columns are not checked, else None.
 
     These are records of for-hire vehicles and files without rows. An error about all files of the
     source names the former, and the latter are left out if the month has other files.
     """
-    if kind := unusable_kind(names):
+    if kind := unusable_kind(names, dataset):
         return kind
-    return None if file.rows else find_taxi(mask_credentials(file.uri), names)
+    return None if file.rows else find_taxi(mask_credentials(file.uri), names, dataset)
 
 
 def _with_columns(file: SourceFile, columns: FileColumns) -> SourceFile:
     return replace(file, taxi=columns.taxi, missing_columns=columns.missing, notes=columns.notes)
 
 
-def _is_in_month(footer: pq.ParquetFile, month: Month, uri: str) -> bool:
-    """Return whether at least half of the pickups of a file seem to be in a month.
+def _is_in_month(footer: pq.ParquetFile, month: Month, uri: str, dataset: Dataset | None) -> bool:
+    """Return whether at least half of the rows of a file seem to be in a month.
 
     Statistics decide if they can. If the file is local, a sample decides otherwise.
     """
-    share = month_rows.statistics_share(footer, month)
+    share = month_rows.statistics_share(footer, month, dataset)
     if share is None and uri_scheme(uri) == "file":
-        share = month_rows.share_of_month(month_rows.sample_months(footer, uri), month)
+        share = month_rows.share_of_month(month_rows.sample_months(footer, uri, dataset), month)
     return share is None or share >= MIN_NAMED_MONTH_SHARE
 
 
 def require_months_of_files(source: Source, outside: Mapping[Month, int]) -> None:
-    """Raise SourceError if most pickups of a month are in other months.
+    """Raise SourceError if most rows of a month are in other months.
 
-    `outside` is the number of rows of each month whose pickup is in another month. Discovery finds
+    `outside` is the number of rows of each month whose time is in another month. Discovery finds
     most of these months from statistics or from a sample. This check finds the others, before a
     model learns from them.
     """
@@ -311,7 +324,7 @@ def require_months_of_files(source: Source, outside: Mapping[Month, int]) -> Non
         if outside.get(month, 0) > (1 - MIN_NAMED_MONTH_SHARE) * rows:
             raise SourceError(
                 f"cannot use {mask_credentials(files[0].uri)} for {month}: "
-                f"{100 * outside[month] / rows:.1f} % of the pickups are in other months",
+                f"{100 * outside[month] / rows:.1f} % of the rows are in other months",
                 hint=RENAME_TO_MONTH,
             )
 
@@ -319,7 +332,7 @@ def require_months_of_files(source: Source, outside: Mapping[Month, int]) -> Non
 def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[CountedBlock]) -> CheckedFile:
     """Return a file with the month of its path, or with the months of its rows.
 
-    Raises SourceError if the path names a month other than the pickups of most rows.
+    Raises SourceError if the path names a month other than that of most rows.
     """
     counts = month_rows.count_all(blocks)
     share = month_rows.share_of_month(counts, path.month) if path else 0.0
@@ -330,7 +343,7 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
         other_months = f"{months[0]} to {months[-1]}" if len(months) > 1 else str(months[0])
         raise SourceError(
             f"cannot use {mask_credentials(file.uri)}: its name says {path.month}, "
-            f"but {100 * (1 - (share or 0.0)):.1f} % of its pickups are in other months ({other_months})",
+            f"but {100 * (1 - (share or 0.0)):.1f} % of its rows are in other months ({other_months})",
             hint=RENAME_TO_MONTH,
         )
     if not months:

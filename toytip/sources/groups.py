@@ -8,13 +8,14 @@ from itertools import combinations, pairwise, takewhile
 
 import pyarrow as pa
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import mask_credentials
 from toytip.core.text import join_words, plural
 from toytip.datasets.words import KINDS
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
-from toytip.sources.month_rows import pickup_column
+from toytip.sources.month_rows import time_column
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.sources.reader import open_parquet
 from toytip.sources.source import Source, SourceFile
@@ -61,8 +62,10 @@ def _cause(uri: str, error: ToytipError) -> str:
     return str(error).rpartition(f"{mask_credentials(uri)}: ")[2]
 
 
-def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
-    """Raise SourceError unless all files are of the same taxi type."""
+def require_one_taxi(spec: str, files: Sequence[SourceFile], dataset: Dataset | None = None) -> None:
+    """Raise SourceError unless all files are of the same taxi type, or of a known data set."""
+    if dataset is not None:
+        return
     kinds = dict.fromkeys(sorted((file.taxi for file in files), key=_kind_order))
     if not files or (len(kinds) == 1 and files[0].taxi in KINDS):
         return
@@ -163,13 +166,12 @@ def warn_of_unread_months(
 def require_different_files(source: Source, spec: str) -> None:
     """Raise SourceError if two files of a month have the same trips.
 
-    The pickup times of two files are compared if the files have equal sizes and equal row counts.
+    The times of two files are compared if the files have equal sizes and equal row counts.
     """
     for month, files in source.by_month.items():
         for first, second in combinations(files, 2):
-            if (first.rows, first.bytes) == (second.rows, second.bytes) and _have_equal_pickups(
-                first, second
-            ):
+            are_similar = (first.rows, first.bytes) == (second.rows, second.bytes)
+            if are_similar and _have_equal_times(first, second, source.dataset):
                 names = " and ".join(mask_credentials(file.uri) for file in (first, second))
                 raise SourceError(
                     f"cannot use source {mask_credentials(spec)}: {names} have the same trips of {month}",
@@ -177,10 +179,10 @@ def require_different_files(source: Source, spec: str) -> None:
                 )
 
 
-def _have_equal_pickups(first: SourceFile, second: SourceFile) -> bool:
+def _have_equal_times(first: SourceFile, second: SourceFile, dataset: Dataset) -> bool:
     if first.csv or second.csv:
         return bool(first.csv) == bool(second.csv) and _content(first) == _content(second)
-    return bool(_pickups(first).equals(_pickups(second)))
+    return bool(_times(first, dataset).equals(_times(second, dataset)))
 
 
 def _content(file: SourceFile) -> bytes:
@@ -188,10 +190,10 @@ def _content(file: SourceFile) -> bytes:
         return bytes(stream.read())
 
 
-def _pickups(file: SourceFile) -> pa.ChunkedArray:
+def _times(file: SourceFile, dataset: Dataset) -> pa.ChunkedArray:
     with open_file(file.uri, file.storage_options) as stream:
         parquet = open_parquet(stream)
-        column = pickup_column(parquet.schema_arrow.names)
+        column = time_column(parquet.schema_arrow.names, dataset)
         return parquet.read([column], use_threads=False).column(0)
 
 

@@ -11,7 +11,6 @@ from itertools import chain
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
-from toytip.datasets.registry import dataset_of
 from toytip.sources.row_check import RowCheck, check_rows
 from toytip.sources.source import Source
 from toytip.stages.conform import UnreadableValues, label_line, label_row
@@ -43,7 +42,7 @@ class MonthReport:
     null_shares: dict[str, float]
     """Share of nulls in each column that has nulls, by column name."""
     out_of_month_share: float
-    """Share of the rows whose pickup is outside the month."""
+    """Share of the rows whose time is outside the month."""
     adjacent_row_ratio: float | None
     """Number of rows, divided by the median number of rows of the two months before and the two
     months after. Null if the source has only one month."""
@@ -56,7 +55,7 @@ class MonthReport:
     notes: tuple[str, ...]
     """Conversions of columns whose meaning depends on a rule."""
     warnings: tuple[str, ...]
-    """Warnings about an unusual number of rows, many pickups in other months, many rejected rows,
+    """Warnings about an unusual number of rows, many rows of other months, many rejected rows,
     repeated rows, unreadable values, or a missing column that the TLC publishes."""
 
 
@@ -94,7 +93,7 @@ def inspect_source(
     `on_rows_read` receives the row count of each month. `dataset` is the data set with the rules
     and features of a project. None stands for the built-in data set of the source.
     """
-    dataset = dataset or dataset_of(source.taxi)
+    dataset = dataset or source.dataset
 
     def inspect(month: Month) -> RowCheck:
         checked = check_rows(source, month, dataset)
@@ -137,7 +136,7 @@ def _describe_month(source: Source, month: Month, checked: RowCheck) -> MonthRep
         uris=tuple(mask_credentials(file.uri) for file in files),
         rows=rows,
         bytes=sum(file.bytes for file in files),
-        schema_version=dataset_of(source.taxi).layout.schema_version(
+        schema_version=source.dataset.layout.schema_version(
             [name for name, share in checked.null_shares.items() if share < 1]
         ),
         null_shares={name: round(share, 6) for name, share in checked.null_shares.items() if share},
@@ -158,7 +157,7 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
     rows = sum(file.rows for file in files)
     out_of_month_share = checked.out_of_month / rows
     if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
-        yield f"{out_of_month_share:.1%} of the pickups are in other months"
+        yield f"{out_of_month_share:.1%} of the rows are in other months"
     if (rejected := sum(checked.rejects.values())) > MAX_REJECTED_SHARE * rows:
         reason = max(checked.rejects, key=checked.rejects.__getitem__)
         scope = "all rows of this month, " if rejected == rows else ""
@@ -174,7 +173,7 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         label = label_line if is_csv else label_row
         yield from (file_name + values.describe(label) for values in unreadable)
     missing = dict.fromkeys(name for file in files for name in file.missing_columns)
-    for field in map(dataset_of(source.taxi).fields_by_name.__getitem__, missing):
+    for field in map(source.dataset.fields_by_name.__getitem__, missing):
         is_published = not field.taxis or source.taxi in field.taxis
         if is_published and field.since is not None and month.year > field.since:
             yield f"column {field.name} is missing, and the TLC publishes it since {field.since}"

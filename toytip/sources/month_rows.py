@@ -1,4 +1,4 @@
-"""Find the months of the rows of a file: from Parquet statistics, a sample, or all pickup times."""
+"""Find the months of the rows of a file: from Parquet statistics, a sample, or all times."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.partitions import MonthWindow
 from toytip.datasets.registry import match_dataset
 from toytip.sources.reader import BATCH_ROWS, column_statistics
 from toytip.sources.source import RowBlock, SourceFile
-from toytip.sources.windows import month_number, month_of_number, pickup_months
+from toytip.sources.windows import month_number, month_of_number, row_months
 
-# A month of the path counts if at least this share of the pickups is in the month.
+# A month of the path counts if at least this share of the rows is in the month.
 MIN_NAMED_MONTH_SHARE = 0.5
 # A month counts if it has this share of the rows of the largest month, or of a month next to it.
 MIN_MONTH_SHARE = 0.01
@@ -30,7 +31,7 @@ SAMPLED_ROW_GROUPS = 3
 STATISTICS_TOLERANCE = dt.timedelta(days=1)
 
 MonthCounts = Counter[int]
-"""Number of rows by number of the month. Missing pickup times have a negative number."""
+"""Number of rows by number of the month. Missing times have a negative number."""
 
 
 class CountedBlock(NamedTuple):
@@ -50,14 +51,14 @@ def count_all(blocks: Iterable[CountedBlock]) -> MonthCounts:
 
 
 def share_of_month(counts: MonthCounts, month: Month) -> float | None:
-    """Return the share of the known pickups that are in a month, or None if none is known."""
-    pickups = sum(rows for number, rows in counts.items() if number >= 0)
-    return counts[month_number(month)] / pickups if pickups else None
+    """Return the share of the known times that are in a month, or None if none is known."""
+    known = sum(rows for number, rows in counts.items() if number >= 0)
+    return counts[month_number(month)] / known if known else None
 
 
-def statistics_share(parquet: pq.ParquetFile, month: Month) -> float | None:
-    """Return 1.0 or 0.0 if the statistics show that all or no pickups are in a month, else None."""
-    spans = list(_pickup_spans(parquet))
+def statistics_share(parquet: pq.ParquetFile, month: Month, dataset: Dataset | None = None) -> float | None:
+    """Return 1.0 or 0.0 if the statistics show that all or no rows are in a month, else None."""
+    spans = list(_time_spans(parquet, dataset))
     start, stop = month.start - STATISTICS_TOLERANCE, month.next.start + STATISTICS_TOLERANCE
     if all(span is not None and start <= span[0] and span[1] < stop for span in spans):
         return 1.0
@@ -66,14 +67,17 @@ def statistics_share(parquet: pq.ParquetFile, month: Month) -> float | None:
     return None
 
 
-def pickup_column(columns: Sequence[str]) -> str:
-    """Return the name of the column with the pickup times of a file that has these columns."""
-    return match_dataset(columns).field_names.match(columns)["pickup_at"]
+def time_column(columns: Sequence[str], dataset: Dataset | None = None) -> str:
+    """Return the name of the column with the times of the rows in a file with these columns."""
+    dataset = match_dataset(columns, dataset)
+    return dataset.field_names.match(columns)[dataset.time_column]
 
 
-def _pickup_spans(parquet: pq.ParquetFile) -> Iterator[tuple[dt.datetime, dt.datetime] | None]:
-    """Yield the first and the last pickup of each row group, or None without statistics."""
-    column = pickup_column(parquet.schema_arrow.names)
+def _time_spans(
+    parquet: pq.ParquetFile, dataset: Dataset | None
+) -> Iterator[tuple[dt.datetime, dt.datetime] | None]:
+    """Yield the first and the last time of each row group, or None without statistics."""
+    column = time_column(parquet.schema_arrow.names, dataset)
     yield from map(_span, column_statistics(parquet.metadata, column))
 
 
@@ -89,37 +93,40 @@ def _span(statistics: Any) -> tuple[dt.datetime, dt.datetime] | None:
     return first.replace(tzinfo=None), last.replace(tzinfo=None)
 
 
-def sample_months(parquet: pq.ParquetFile, uri: str) -> MonthCounts:
-    """Count the months of the first pickups of a few row groups."""
+def sample_months(parquet: pq.ParquetFile, uri: str, dataset: Dataset | None = None) -> MonthCounts:
+    """Count the months of the first rows of a few row groups."""
     groups = np.linspace(0, parquet.num_row_groups - 1, SAMPLED_ROW_GROUPS).round().astype(int)
     counts = MonthCounts()
     for group in dict.fromkeys(groups.tolist()):
-        for batch in _pickup_batches(parquet, group, SAMPLE_ROWS):
-            counts.update(_count(batch, uri))
+        for batch in _time_batches(parquet, group, SAMPLE_ROWS, dataset):
+            counts.update(_count(batch, uri, dataset))
             break
     return counts
 
 
-def count_months(parquet: pq.ParquetFile, uri: str) -> tuple[CountedBlock, ...]:
-    """Count the months of all pickups of a file.
+def count_months(
+    parquet: pq.ParquetFile, uri: str, dataset: Dataset | None = None
+) -> tuple[CountedBlock, ...]:
+    """Count the months of all rows of a file.
 
     A row group whose statistics are within one month is not read.
     """
     blocks, position = [], 0
-    for group, span in enumerate(_pickup_spans(parquet)):
+    for group, span in enumerate(_time_spans(parquet, dataset)):
         rows = parquet.metadata.row_group(group).num_rows
-        if span is not None and _is_plain(parquet, group) and _month(span[0]) == _month(span[1]):
+        if span is not None and _is_plain(parquet, group, dataset) and _month(span[0]) == _month(span[1]):
             counts = MonthCounts({month_number(_month(span[0])): rows})
             blocks.append(CountedBlock(position, position + rows, counts))
         else:
-            blocks += _count_batches(_pickup_batches(parquet, group, BATCH_ROWS), position, uri)
+            batches = _time_batches(parquet, group, BATCH_ROWS, dataset)
+            blocks += _count_batches(batches, position, uri, dataset)
         position += rows
     return tuple(blocks)
 
 
-def _is_plain(parquet: pq.ParquetFile, group: int) -> bool:
-    """Return whether the pickup times of a row group have no nulls and no time zone."""
-    column = pickup_column(parquet.schema_arrow.names)
+def _is_plain(parquet: pq.ParquetFile, group: int, dataset: Dataset | None) -> bool:
+    """Return whether the times of a row group have no nulls and no time zone."""
+    column = time_column(parquet.schema_arrow.names, dataset)
     statistics = column_statistics(parquet.metadata, column)[group]
     zone = getattr(parquet.schema_arrow.field(column).type, "tz", None)
     has_no_nulls = statistics is not None and statistics.has_null_count and statistics.null_count == 0
@@ -130,22 +137,26 @@ def _month(time: dt.datetime) -> Month:
     return Month(time.year, time.month)
 
 
-def _pickup_batches(parquet: pq.ParquetFile, group: int, rows: int) -> Iterator[pa.RecordBatch]:
-    column = pickup_column(parquet.schema_arrow.names)
+def _time_batches(
+    parquet: pq.ParquetFile, group: int, rows: int, dataset: Dataset | None
+) -> Iterator[pa.RecordBatch]:
+    column = time_column(parquet.schema_arrow.names, dataset)
     batches: Iterator[pa.RecordBatch] = parquet.iter_batches(
         rows, row_groups=[group], columns=[column], use_threads=False
     )
     return batches
 
 
-def _count_batches(batches: Iterable[pa.RecordBatch], position: int, uri: str) -> Iterator[CountedBlock]:
+def _count_batches(
+    batches: Iterable[pa.RecordBatch], position: int, uri: str, dataset: Dataset | None
+) -> Iterator[CountedBlock]:
     for batch in batches:
-        yield CountedBlock(position, position + batch.num_rows, _count(batch, uri))
+        yield CountedBlock(position, position + batch.num_rows, _count(batch, uri, dataset))
         position += batch.num_rows
 
 
-def _count(batch: pa.RecordBatch, uri: str) -> MonthCounts:
-    return count_numbers(pickup_months(pa.Table.from_batches([batch]), uri))
+def _count(batch: pa.RecordBatch, uri: str, dataset: Dataset | None) -> MonthCounts:
+    return count_numbers(row_months(pa.Table.from_batches([batch]), uri, dataset))
 
 
 def count_numbers(numbers: Any) -> MonthCounts:
@@ -180,7 +191,7 @@ def months_of_rows(counts: MonthCounts) -> tuple[Month, ...]:
 
 
 def windows_of(months: Sequence[Month]) -> dict[Month, MonthWindow]:
-    """Return the window of each month: every pickup counts to exactly one month.
+    """Return the window of each month: every row counts to exactly one month.
 
     >>> windows_of([Month(2023, 1), Month(2023, 3)])[Month(2023, 3)]
     MonthWindow(start=Month(year=2023, month=3), stop=None)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toytip.core.access import StorageOptions
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.number_values import MAX_CODE
 from toytip.core.partitions import FileRows, SourcePartition
 from toytip.core.redact import first_line, mask_credentials
@@ -24,7 +25,7 @@ from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
 from toytip.sources.csv_files.rows import CsvReader
 from toytip.sources.formats import PARQUET_MAGIC
-from toytip.sources.windows import in_window, pickup_months, rows_in_window
+from toytip.sources.windows import in_window, row_months, rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
@@ -133,18 +134,19 @@ def _is_code(value: Any) -> bool:
     return isinstance(value, float) and value.is_integer() and abs(value) <= MAX_CODE
 
 
-def read_partition(partition: SourcePartition) -> pa.Table:
+def read_partition(partition: SourcePartition, dataset: Dataset | None = None) -> pa.Table:
     """Return the rows of a partition of one file, with the columns that toytip uses, unconverted.
 
     Row groups that precede the partition are not read. Within a row group, preceding batches are
-    decoded and dropped, unless this thread read the preceding partition last. Raises SourceError if
-    the data is corrupt or rows are missing.
+    decoded and dropped, unless this thread read the preceding partition last. Without a data set,
+    it is the built-in one that the columns show. Raises SourceError if the data is corrupt or rows
+    are missing.
     """
     (rows,) = partition.file_rows
     name = mask_credentials(rows.uri)
     try:
-        with _open_reader(rows) as reader:
-            table = _read_rows(reader, rows)
+        with _open_reader(rows, dataset) as reader:
+            table = _read_rows(reader, rows, dataset)
     except (OSError, ValueError) as error:
         raise SourceError(
             f"cannot read {name}: corrupt data ({first_line(error)})",
@@ -158,7 +160,7 @@ def read_partition(partition: SourcePartition) -> pa.Table:
     return table
 
 
-def _read_rows(reader: RowReader, rows: FileRows) -> pa.Table:
+def _read_rows(reader: RowReader, rows: FileRows, dataset: Dataset | None) -> pa.Table:
     """Return the rows of a partition, or fewer if the file has become shorter.
 
     Rows of other months are dropped after each batch, so that memory does not hold all of them.
@@ -168,11 +170,11 @@ def _read_rows(reader: RowReader, rows: FileRows) -> pa.Table:
     selected = []
     for start in range(rows.start, rows.stop, BATCH_ROWS):
         table = reader.read_rows(start, min(start + BATCH_ROWS, rows.stop))
-        selected.append(rows_in_window(table, rows.uri, rows.window))
+        selected.append(rows_in_window(table, rows.uri, rows.window, dataset))
     return pa.concat_tables(selected).slice(rows.skip, rows.rows)
 
 
-def row_in_file(rows: FileRows, position: int) -> int:
+def row_in_file(rows: FileRows, position: int, dataset: Dataset | None = None) -> int:
     """Return the number in its file of a row of a partition, which has a position there.
 
     If the partition has a window, reads the rows of the file up to this row again.
@@ -180,10 +182,10 @@ def row_in_file(rows: FileRows, position: int) -> int:
     if rows.window is None:
         return rows.start + position
     earlier = rows.skip + position
-    with _open_reader(rows) as reader:
+    with _open_reader(rows, dataset) as reader:
         for start in range(rows.start, rows.stop, BATCH_ROWS):
             table = reader.read_rows(start, min(start + BATCH_ROWS, rows.stop))
-            inside = np.flatnonzero(in_window(pickup_months(table, rows.uri), rows.window))
+            inside = np.flatnonzero(in_window(row_months(table, rows.uri, dataset), rows.window))
             if earlier < len(inside):
                 return start + int(inside[earlier])
             earlier -= len(inside)
@@ -197,7 +199,7 @@ class RowReader(Protocol):
     def at_end(self) -> bool:
         """Whether all rows of the file have been read."""
 
-    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+    def can_continue_to(self, rows: FileRows, etag: str, dataset: Dataset | None = None) -> bool:
         """Return whether rows belong to this file and have not been read yet."""
 
     def read_rows(self, start: int, stop: int) -> pa.Table:
@@ -213,14 +215,14 @@ _thread_state = threading.local()
 
 
 @contextlib.contextmanager
-def _open_reader(rows: FileRows) -> Iterator[RowReader]:
+def _open_reader(rows: FileRows, dataset: Dataset | None) -> Iterator[RowReader]:
     etag = _file_etag(rows)
     previous: RowReader | None = getattr(_thread_state, "reader", None)
     _thread_state.reader = None  # after an error, the reader is not used again
-    if previous is not None and not previous.can_continue_to(rows, etag):
+    if previous is not None and not previous.can_continue_to(rows, etag, dataset):
         previous.close()
         previous = None
-    reader = previous or _new_reader(rows, etag)
+    reader = previous or _new_reader(rows, etag, dataset)
     try:
         yield reader
     except BaseException:
@@ -232,8 +234,8 @@ def _open_reader(rows: FileRows) -> Iterator[RowReader]:
         _thread_state.reader = reader
 
 
-def _new_reader(rows: FileRows, etag: str) -> RowReader:
-    return CsvReader(rows, etag) if rows.csv else _ParquetReader(rows, etag)
+def _new_reader(rows: FileRows, etag: str, dataset: Dataset | None) -> RowReader:
+    return CsvReader(rows, etag, dataset) if rows.csv else _ParquetReader(rows, etag, dataset)
 
 
 def _file_etag(rows: FileRows) -> str:
@@ -254,11 +256,11 @@ def file_version(info: Mapping[str, Any]) -> str:
 class _ParquetReader:
     """Reads a Parquet file in batches, from the row group with the first row to the end."""
 
-    def __init__(self, rows: FileRows, etag: str) -> None:
-        self._file_key = rows.uri, rows.storage_options, etag
+    def __init__(self, rows: FileRows, etag: str, dataset: Dataset | None) -> None:
+        self._file_key = rows.uri, rows.storage_options, etag, dataset
         self._stream = open_file(rows.uri, rows.storage_options)
         self._file = open_parquet(self._stream, pre_buffer=uri_scheme(rows.uri) != "file")
-        dataset = match_dataset(self._file.schema_arrow.names)
+        dataset = match_dataset(self._file.schema_arrow.names, dataset)
         columns = dataset.field_names.match(self._file.schema_arrow.names)
         self._names = [columns[field.name] for field in dataset.fields if field.name in columns]
         self._schema = pa.schema([self._file.schema_arrow.field(name) for name in self._names])
@@ -287,9 +289,9 @@ class _ParquetReader:
         """Whether all rows of the file have been read."""
         return bool(self._position >= self._file.metadata.num_rows)
 
-    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+    def can_continue_to(self, rows: FileRows, etag: str, dataset: Dataset | None = None) -> bool:
         """See RowReader."""
-        same_file = self._file_key == (rows.uri, rows.storage_options, etag)
+        same_file = self._file_key == (rows.uri, rows.storage_options, etag, dataset)
         return same_file and self._position <= rows.start
 
     def close(self) -> None:

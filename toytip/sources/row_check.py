@@ -36,7 +36,7 @@ class RowCheck:
     summary: MonthSummary
     """The rows of the month as the data check of a run sees them."""
     out_of_month: int
-    """Number of rows whose pickup is outside the month, or missing."""
+    """Number of rows whose time is outside the month, or missing."""
     repeated: int
     """Number of kept rows that are equal to an earlier row of the month in all columns."""
     null_shares: dict[str, float]
@@ -60,7 +60,7 @@ class _Counts:
         """Unreadable values by path of the file and name of the column."""
 
     def add(self, part: SourcePartition) -> None:
-        raw = read_partition(part)
+        raw = read_partition(part, self.dataset)
         dataset = self.dataset
         names = dataset.field_names.match(raw.column_names)
         by_field = conform.read_columns(raw, part.uri, dataset)
@@ -83,7 +83,7 @@ class _Counts:
             first = self.unreadable.get(key)
             if first is None:
                 (rows,) = part.file_rows
-                first = replace(values, count=0, row=row_in_file(rows, values.row))
+                first = replace(values, count=0, row=row_in_file(rows, values.row, dataset))
             self.unreadable[key] = replace(first, count=first.count + values.count)
 
 

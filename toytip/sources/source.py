@@ -11,6 +11,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from toytip.core.access import StorageOptions
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.partitions import CsvLayout, FileRows, MonthWindow, SourcePartition
 from toytip.datasets.registry import dataset_of
@@ -120,6 +121,13 @@ class Source:
     files: tuple[SourceFile, ...]
     warnings: tuple[str, ...] = ()
     """Warnings about files that probably have the same trips, or that were left out."""
+    own_dataset: Dataset | None = None
+    """The data set, if a project declares it."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set of the files, without the parts of a project that extends it."""
+        return self.own_dataset or dataset_of(self.taxi)
 
     @property
     def months(self) -> tuple[Month, ...]:
@@ -147,7 +155,7 @@ class Source:
         """The optional columns that every file lacks."""
         return tuple(
             field.name
-            for field in dataset_of(self.taxi).fields
+            for field in self.dataset.fields
             if all(field.name in file.missing_columns for file in self.files)
         )
 
@@ -156,7 +164,7 @@ class Source:
         """The optional columns that only some files lack, with the months of these files."""
         months_by_name = {
             field.name: [file.month for file in self.files if field.name in file.missing_columns]
-            for field in dataset_of(self.taxi).fields
+            for field in self.dataset.fields
         }
         return {
             name: tuple(dict.fromkeys(months))

@@ -46,7 +46,7 @@ MAX_UNREADABLE_SHARE = 0.5
 RowLabel = Callable[[int], str]
 # Line 1 of a CSV file is the header. Empty lines do not count.
 FIRST_ROW_LINE = 2
-_READERS = {"time": read_times, "code": read_codes, "amount": read_amounts}
+_READERS = {"code": read_codes, "amount": read_amounts}
 KIND_DESCRIPTIONS = {"time": "a time", "code": "a whole number", "amount": "a number"}
 VALUE_DESCRIPTIONS = {
     "time": "a time",
@@ -72,10 +72,9 @@ def label_line(row: int) -> str:
 def conform(raw: pa.Table, partition: SourcePartition, dataset: Dataset) -> pd.DataFrame:
     """Return the rows of a partition as `raw_trips`: `trips`, and the rows with unreadable values.
 
-    Upper case, spaces and underscores in column names do not matter. Time columns can have the
-    prefix of either taxi type. If the file does not have an optional column, all values of the
-    column are missing. Raises SchemaError if a required column does not exist, or if a column has a
-    type that cannot be converted.
+    Upper case, spaces and underscores in column names do not matter. If the file does not have an
+    optional column, all values of the column are missing. Raises SchemaError if a required column
+    does not exist, or if a column has a type that cannot be converted.
     """
     columns = complete_columns(read_columns(raw, partition.uri, dataset), partition, dataset)
     return dataset.table(RAW_TRIPS).validate(pd.DataFrame(columns))
@@ -98,7 +97,7 @@ def complete_columns(
         elif field.required:
             raise SchemaError(
                 f"cannot use {partition.uri}: column {dataset.layout.source_column(field.name, partition.taxi)} is missing",
-                hint="Use trip records of the TLC, with all their columns.",
+                hint="Use files with all required columns.",
             )
         else:
             columns[field.name] = missing_values(field, len(rows))
@@ -246,6 +245,8 @@ def read_column(column: pa.ChunkedArray, field: Field, name: str, uri: str) -> C
     column = decode_dictionary(column)
     if field.texts and is_text(column.type):
         column = replace_texts(column, field.texts)
+    if field.kind == "time":
+        return read_times(column, field.time_zone)
     return _READERS[field.kind](column)
 
 

@@ -25,6 +25,6 @@ def compute_features(trips: Columns, features: Iterable[Feature]) -> dict[str, n
 def featurize(trips: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     """Return the `features` of kept `trips`, one row per trip, in the same order."""
     columns, label = columns_of(dataset.table(TRIPS).validate(trips)), dataset.label
-    keys = {"trip_id": columns["trip_id"], "pickup_at": columns["pickup_at"]}
+    keys = {name: columns[name] for name in ("trip_id", dataset.time_column)}
     values = {**compute_features(columns, dataset.features), label.name: label.values(columns)}
     return dataset.table(FEATURES).validate(pd.DataFrame({**keys, **values}, index=trips.index))

@@ -1,4 +1,4 @@
-"""Predict the probability of a high tip for every trip, from bin indexes."""
+"""Predict the probability of a positive label for every trip, from bin indexes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def load_booster(booster: bytes, threads: int = 1) -> xgb.Booster:
 
 
 def predict_probabilities(matrix: pd.DataFrame | BinIndices, booster: bytes) -> Float32Array:
-    """Return the probability of a high tip for every row of a matrix of bin indexes."""
+    """Return the probability of a positive label for every row of a matrix of bin indexes."""
     bins = np.asarray(matrix)
     if not bins.size:
         return np.empty(0, np.float32)
@@ -100,7 +100,7 @@ def infer(features: pd.DataFrame, matrix: pd.DataFrame, model: TrainedModel) -> 
 def build_scores(features: pd.DataFrame, probabilities: Float32Array, model: TrainedModel) -> pd.DataFrame:
     """Return the `scores` of `features` with the model's `probabilities`, one row per trip."""
     encoding, dataset = model.encoding, model.encoding.dataset
-    scores = features[["trip_id", "pickup_at", *dataset.score_columns]].assign(
+    scores = features[["trip_id", dataset.time_column, *dataset.score_columns]].assign(
         **{
             "probability": probabilities,
             dataset.label.name: features[dataset.label.name],

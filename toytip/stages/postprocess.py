@@ -19,7 +19,7 @@ def best_f1_threshold(negatives: npt.NDArray[np.int64], positives: npt.NDArray[n
     """Return the threshold with the best F1, from trip counts in equal bins of [0, 1].
 
     Among equally good thresholds, the highest is returned, because it predicts the fewest high
-    tips. If no trip has a high tip, the threshold is 0.5.
+    tips. if no label is positive, the threshold is 0.5.
     """
     if not positives.sum():
         return DEFAULT_THRESHOLD
@@ -30,7 +30,7 @@ def best_f1_threshold(negatives: npt.NDArray[np.int64], positives: npt.NDArray[n
 
 
 def postprocess(scores: pd.DataFrame, threshold: float, dataset: Dataset) -> pd.DataFrame:
-    """Return `predictions`: a high tip for every probability of at least `threshold`."""
+    """Return `predictions`: a positive label for every probability of at least `threshold`."""
     dataset.table(SCORES).validate(scores)
     predictions = dataset.table(PREDICTIONS)
     decided = scores.assign(prediction=scores["probability"] >= np.float32(threshold))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from toytip.core import splits
 from toytip.core.arrays import BinIndices, BoolArray, Float32Array, Int64Array
-from toytip.core.columns import Columns, columns_of
+from toytip.core.columns import Columns, columns_of, row_count
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import group_count, group_index
 from toytip.core.model import Encoding, FeatureEncoding
@@ -66,9 +66,9 @@ class ValueCounts:
     by_month_and_keys: LabeledCounts
     """Trips by month and keys of the target encoding."""
     months: frozenset[int]
-    """Pickup months of the rows, as numbers of months since the year 0."""
+    """Months of the rows, as numbers of months since the year 0."""
     months_with_values: dict[str, frozenset[int]]
-    """Pickup months of the rows that have a value, by feature."""
+    """Months of the rows that have a value, by feature."""
 
     @classmethod
     def empty(cls, names: tuple[str, ...], dataset: Dataset) -> ValueCounts:
@@ -122,7 +122,7 @@ def count_values(
 ) -> ValueCounts:
     """Count the values of the named features in the training rows."""
     rows = features[splits.in_split(features, split, segment, "train", dataset)]
-    label, months = rows[dataset.label.name].to_numpy(), month_index(rows["pickup_at"])
+    label, months = rows[dataset.label.name].to_numpy(), month_index(rows[dataset.time_column])
     all_months = frozenset(np.unique(months).tolist())
     has_value = {name: rows[name].notna().to_numpy() for name in names}
     return ValueCounts(
@@ -167,7 +167,7 @@ def fit_encoding(
     rows, positives = value_counts.rows, value_counts.positives
     if not 0 < positives < rows:
         raise SourceError(
-            f"cannot fit the encoding: {positives:,} of {rows:,} training trips have a high tip "
+            f"cannot fit the encoding: {positives:,} of {rows:,} training trips have a positive label "
             f"(segment {segment}, from {split.train.start} to {split.train.stop})",
             hint="Choose other --train-months, or another --segment.",
         )
@@ -231,7 +231,7 @@ def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
 def bin_indices(features: Columns, encoding: Encoding) -> BinIndices:
     """Return the bin indexes of trips (rows) and features (columns)."""
     values = {**features, **rates_of(features, encoding)}
-    bins = np.empty((len(encoding.features), len(features["pickup_at"])), bin_dtype(encoding))
+    bins = np.empty((len(encoding.features), row_count(features)), bin_dtype(encoding))
     for row, feature in zip(bins, encoding.features, strict=True):
         row[:] = _lookup_table(feature)[value_keys(values[feature.name])]
     return bins.T
@@ -241,9 +241,7 @@ def rates_of(features: Columns, encoding: Encoding) -> dict[str, Float32Array]:
     """Return the target-encoded features of an encoding, by name."""
     dataset = encoding.dataset
     names = tuple(name for name in encoding.feature_names if name in dataset.target_rates)
-    if not names or dataset.target_encoding is None:
-        return {}
-    return target_encoding.lookup_rates(features, encoding.target_history, names, dataset.target_encoding)
+    return target_encoding.lookup_rates(features, encoding.target_history, names, dataset)
 
 
 def similarity_order(matrix: pd.DataFrame, encoding: Encoding) -> npt.NDArray[np.intp]:

@@ -6,7 +6,7 @@ versions. Histograms merge exactly, in any order, so that no row must be read ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +18,8 @@ from toytip.core.columns import columns_of
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
-NON_FEATURE_COLUMNS = ("trip_id", "pickup_at")
 # Histograms that only the data check uses. They are not features, and have no drift.
-CHECK_HISTOGRAMS = ("label", "pickup_day", "trip_hash")
+CHECK_HISTOGRAMS = ("label", "day_of_month", "trip_hash")
 # Equal trips have equal hashes. Each whole number from -511 to 512 has a bin of its own.
 HASH_BITS = 10
 GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # in units of 2^-64, as in Fibonacci hashing
@@ -39,11 +38,12 @@ def profile(features: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     The rows are sorted by feature, segment and value, with missing values last.
     """
     in_segment = dataset.segment_mask(columns_of(features)).astype(np.uint32)
-    counted = {name: features[name] for name in features.columns if name not in NON_FEATURE_COLUMNS}
+    time, keys = features[dataset.time_column], ("trip_id", dataset.time_column)
+    counted = {name: features[name] for name in features.columns if name not in keys}
     counted["label"] = counted.pop(dataset.label.name)
     counted |= {
-        "pickup_day": features["pickup_at"].dt.day,
-        "trip_hash": _trip_hash(features, dataset.hash_columns),
+        "day_of_month": time.dt.day,
+        "trip_hash": _trip_hash(features, dataset),
     }
     names = sorted(counted)
     histograms = [_count_bins(counted[name], in_segment) for name in names]
@@ -55,10 +55,10 @@ def profile(features: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     )
 
 
-def _trip_hash(features: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+def _trip_hash(features: pd.DataFrame, dataset: Dataset) -> pd.Series:
     """Return the bucket of each trip. Repeated trips make the counts of the buckets less even."""
-    mixed = features["pickup_at"].to_numpy(copy=True).view(np.uint64)
-    for name in names:
+    mixed = features[dataset.time_column].to_numpy(copy=True).view(np.uint64)
+    for name in dataset.hash_columns:
         mixed ^= features[name].to_numpy().view(np.uint32)
         mixed *= GOLDEN_RATIO
     bucket = mixed >> np.uint64(64 - HASH_BITS)

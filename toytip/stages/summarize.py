@@ -130,7 +130,7 @@ def _slice_codes(
     features: pd.DataFrame, dataset: Dataset, boroughs: tuple[str, ...]
 ) -> Iterator[tuple[str, SliceCodes]]:
     """Yield each slice attribute, with the code of every row and the value of each code."""
-    codes, days = pd.factorize(features["pickup_at"].to_numpy().astype("datetime64[D]"))
+    codes, days = pd.factorize(features[dataset.time_column].to_numpy().astype("datetime64[D]"))
     yield "day", (codes.astype(np.int64), np.datetime_as_string(days, "D").tolist())
     for item in dataset.slices:
         if (grouped := item.group(features, boroughs)) is not None:

@@ -78,7 +78,7 @@ def count_months_and_keys(features: pd.DataFrame, dataset: Dataset) -> LabeledCo
     """Count rows by month and keys, combined in one integer (the cell index)."""
     rows = features if dataset.segment is None else features[dataset.segment_mask(columns_of(features))]
     columns, keys = columns_of(rows), dataset.encoding_keys
-    cell_index = month_index(columns["pickup_at"]) * group_count(keys) + group_index(columns, keys)
+    cell_index = month_index(columns[dataset.time_column]) * group_count(keys) + group_index(columns, keys)
     return count_labeled(cell_index, columns[dataset.label.name])
 
 
@@ -137,14 +137,17 @@ def _smoothed_rate(trips: npt.NDArray[Any], positives: npt.NDArray[Any], mean_ra
 
 
 def lookup_rates(
-    features: Columns, packed: str, names: tuple[str, ...], target_encoding: TargetEncoding
+    features: Columns, packed: str, names: tuple[str, ...], dataset: Dataset
 ) -> dict[str, Float32Array]:
     """Return the rates of each trip at the start of its month (NaN without earlier trips)."""
+    target_encoding = dataset.target_encoding
+    if not names or target_encoding is None:
+        return {}
     cells = {
         rate.name: group_index(features, [key for key in target_encoding.keys if key.column in rate.needs])
         for rate in target_encoding.rates
     }
-    month = month_index(features["pickup_at"])
+    month = month_index(features[dataset.time_column])
     last_month = _last_month(packed, group_count(target_encoding.keys))
     rates = {name: np.full(len(month), np.nan, np.float32) for name in names}
     for index in np.unique(month).tolist():

@@ -88,9 +88,9 @@ class VersionDiff:
     columns: dict[str, ColumnDiff]
     """Statistics of the numeric features, by column. Empty if a version has no table `features`."""
     segment: str | None
-    """Segment of trips that the metrics are computed on. `card` if the models were trained on
-    different segments. Null if there are no metrics, or if the metrics of each version are for a
-    different segment."""
+    """Segment of trips that the metrics are computed on. If the models were trained on different
+    segments, it is the smaller one. Null if there are no metrics, or if the metrics of each version
+    are for a different segment."""
     metrics: dict[str, dict[str, Pair[Any]]]
     """Metrics of the predictions in each version, by split and metric. Empty if a version has no
     predictions."""

@@ -45,7 +45,7 @@ class RunFacts:
     feature_set: str
     """Feature set of the model."""
     segment: str
-    """Segment that the model was trained on, `all` or `card`."""
+    """Segment that the model was trained on, such as `all`."""
     model: str | None
     """Version of the run that trained the model. Null if the run has no model."""
     settings: dict[str, SettingValue]

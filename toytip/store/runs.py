@@ -30,7 +30,7 @@ class RunSummary:
     feature_set: str
     """Feature set of the model."""
     segment: str
-    """Segment that the model was trained on, `all` or `card`."""
+    """Segment that the model was trained on, such as `all`."""
     model: str | None
     """Version of the run that trained the model. Null if the run has no model."""
     test_auc: dict[str, float | None]

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 MAX_FEATURE_ROWS = 12
 PERFORMANCE_TITLES = (
     "trips",
-    "card\nshare",
-    "high tips\nby card",
+    "segment\nshare",
+    "prevalence\nin segment",
     "AUC",
     "F1",
     "estimated\nF1",
     "always\npositive",
     "F1\nchange",
-    "due to\ncard share",
-    "due to\ntips",
+    "due to\nsegment",
+    "due to\nlabels",
     "due to\nmodel",
 )
 DRIFT_TITLES = (
@@ -50,7 +50,7 @@ DRIFT_TITLES = (
     "new or\nvanished",
 )
 # Columns to leave out on a narrow terminal, in this order.
-PERFORMANCE_DROP = ("always\npositive", "estimated\nF1", "high tips\nby card", "card\nshare")
+PERFORMANCE_DROP = ("always\npositive", "estimated\nF1", "prevalence\nin segment", "segment\nshare")
 DRIFT_DROP = (
     "reference\nmissing",
     "missing",
@@ -84,7 +84,7 @@ def show_alerts(report: MonitoringReport, console: Console | None = None) -> Non
     console = console or make_console()
     console.print(alert_count_line(report))
     for alert in report.active_alerts:
-        print_wrapped(console, alert_text(alert), "    ", "  ")
+        print_wrapped(console, alert_text(alert, report.words), "    ", "  ")
     for line in earlier_alerts(report):
         print_wrapped(console, f"earlier alert: {line}", "    ", "  ")
 

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from toytip.core.arrays import BoolArray
-from toytip.core.columns import Columns
+from toytip.core.columns import Columns, row_count
 from toytip.core.dataset import trip_ids
 from toytip.core.dataset.declarations import (
-    AVAILABILITY_TIMES,
     Feature,
     Field,
     Key,
     Label,
+    Moment,
     Rule,
     Segment,
     TargetEncoding,
@@ -36,11 +36,14 @@ from toytip.core.dataset.monitoring import MonitoringFacts
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.dataset.slices import Slice
 from toytip.core.dataset.synthetic import SyntheticFiles
+from toytip.core.dataset.words import ReportWords, default_label_words
 from toytip.core.glossary import ColumnDoc
 from toytip.core.schema import Column, Table, nullable_int
 from toytip.core.tables import FEATURES, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TABLES, TRIPS
 from toytip.errors import ConfigError
 
+# The key of `part_code` for the declaration of a data set of a project.
+WHOLE_DATASET = ""
 _DTYPES = {"time": "datetime64[us]", "amount": "float64"}
 
 
@@ -54,6 +57,8 @@ class Dataset:
     """Kinds of source files, such as taxi types, with the number of each kind in trip IDs."""
     fields: tuple[Field, ...]
     """Columns of the source files that toytip uses."""
+    moments: tuple[Moment, ...]
+    """Moments at which values become known, in order. The first one is the time of a row."""
     required_columns: tuple[str, ...]
     """Fields that must have a value in every row."""
     rules: tuple[Rule, ...]
@@ -93,11 +98,13 @@ class Dataset:
     golden_rows: Callable[[dt.datetime], Sequence[Mapping[str, Any]]]
     """Returns rows for golden sets of models, by field, given the time of the first row."""
     placeholders: Callable[[Columns], Mapping[str, Any]]
-    """Returns, given the pickup times, values for required fields that a model does not need."""
+    """Returns, given the times of rows, values for required fields that a model does not need."""
     synthetic: SyntheticFiles | None
     """Synthetic source files, if toytip can generate them."""
     layout: Layout
     """Names of columns in the source files, and how to recognize the kind of a file."""
+    report_names: tuple[str, str] = ("group mean", "{}")
+    """Words of reports for the baseline, and for a page about a kind of files, as in `words`."""
     module: ModuleSource | None = None
     """The module of a project that extends the data set, if any."""
     part_code: Mapping[str, str] = field(default_factory=dict)
@@ -119,8 +126,13 @@ class Dataset:
 
     @property
     def base(self) -> Dataset:
-        """The built-in data set, without the module of a project."""
-        return load_dataset(self.module.base) if self.module else self
+        """The built-in data set that the module of a project extends, or else this data set."""
+        return load_dataset(self.module.base) if self.module and self.module.base else self
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the module of a project declares the complete data set."""
+        return self.module is not None and not self.module.base
 
     def to_json(self) -> str | dict[str, Any]:
         """Return the JSON value from which `load_dataset` returns the data set."""
@@ -135,7 +147,7 @@ class Dataset:
         rules, references = self.reject_reasons, (self.module.references if self.module else ())
         others = (*(rows.name for rows in references), *(declared.name for declared in self.features))
         others = (*others, self.label.name, *self.segments)
-        names = {"clean": rules, "featurize": others}.get(stage, (*rules, *others))
+        names = (WHOLE_DATASET, *{"clean": rules, "featurize": others}.get(stage, (*rules, *others)))
         return " ".join(f"{name}:{self.part_code[name]}" for name in names if name in self.part_code)
 
     def check_feature(self, declared: Feature) -> None:
@@ -158,6 +170,16 @@ class Dataset:
         """The fields, by name."""
         return {field.name: field for field in self.fields}
 
+    @property
+    def time_column(self) -> str:
+        """The column with the time of a row, which decides on its month."""
+        return self.moments[0].column
+
+    @functools.cached_property
+    def moment_names(self) -> tuple[str, ...]:
+        """The names of the moments at which values become known, in order."""
+        return tuple(moment.name for moment in self.moments)
+
     @functools.cached_property
     def field_names(self) -> FieldNames:
         """The names that columns of source files have for the fields."""
@@ -179,41 +201,62 @@ class Dataset:
 
     def in_segment(self, rows: Columns, name: str) -> BoolArray:
         """Return whether each row is in the segment with a name."""
-        return np.ones(len(rows["pickup_at"]), bool) if name == ALL_ROWS else self.segment_mask(rows)
+        return np.ones(row_count(rows), bool) if name == ALL_ROWS else self.segment_mask(rows)
 
     def segment_mask(self, rows: Columns) -> BoolArray:
         """Return whether each row is in the segment of the data set. False without a segment."""
         if self.segment is None:
-            return np.zeros(len(rows["pickup_at"]), bool)
+            return np.zeros(row_count(rows), bool)
         return np.asarray(self.segment.contains(rows), bool)
 
     def segment_columns(self, name: str) -> tuple[str, ...]:
         """Return the columns that determine whether a row is in the segment with a name."""
         return () if name == ALL_ROWS or self.segment is None else self.segment.needs
 
-    def feature_set(self, name: str) -> tuple[str, ...]:
-        """Return the names of the features of a set.
+    def feature_set_name(self, name: str | None) -> str:
+        """Return the name of a feature set. None is the set of all features."""
+        return self.moment_names[-1] if name is None else name
 
-        A set that is named after a point in a trip has all features that are known at this point.
-        No feature leaks the label. Raises ConfigError for an unknown set.
+    def feature_set(self, name: str | None) -> tuple[str, ...]:
+        """Return the names of the features of a set. None is the set of all features.
+
+        A set that is named after a moment has all features that are known at this moment. No
+        feature leaks the label. Raises ConfigError for an unknown set.
         """
+        name = self.feature_set_name(name)
         if name in self.feature_sets:
             usable = {item.name for item in self._without_leaks(self.features)}
             return tuple(item for item in self.feature_sets[name] if item in usable)
-        if name not in AVAILABILITY_TIMES:
+        if name not in self.moment_names:
             raise ConfigError(
                 f"cannot use feature set {name!r}: there is no such set",
-                hint=f"Choose {', '.join((*self.feature_sets, *AVAILABILITY_TIMES))}.",
+                hint=f"Choose {', '.join((*self.feature_sets, *self.moment_names))}.",
             )
-        return _names_available_at(name, self._without_leaks(self.features))
+        return self._names_available_at(name, self._without_leaks(self.features))
 
-    def target_rate_set(self, name: str) -> tuple[str, ...]:
+    def target_rate_set(self, name: str | None) -> tuple[str, ...]:
         """Return the names of the target-encoded features of a feature set by availability."""
+        name = self.feature_set_name(name)
         rates = self._without_leaks(self.target_rates.values())
-        return _names_available_at(name, rates) if name in AVAILABILITY_TIMES else ()
+        return self._names_available_at(name, rates) if name in self.moment_names else ()
+
+    def _names_available_at(self, moment: str, items: Iterable[Feature | TargetRate]) -> tuple[str, ...]:
+        known = self.moment_names[: self.moment_names.index(moment) + 1]
+        return tuple(item.name for item in items if item.available_at in known)
 
     def _without_leaks(self, items: Iterable[Feature | TargetRate]) -> Iterator[Feature | TargetRate]:
-        return (item for item in items if not set(item.needs) & set(self.leaking_columns))
+        leaking = set(self.leaking_columns)
+        return (item for item in items if not leaking & set(self.feature_inputs[item.name]))
+
+    @property
+    def words(self) -> ReportWords:
+        """The words of the data set for reports."""
+        words = self.label.words or default_label_words(self.label.name)
+        segment = "" if self.segment is None else self.segment.words.title
+        baseline, title = self.report_names
+        return ReportWords(
+            label=words.one, labels=words.many, segment=segment, baseline=baseline, title=title
+        )
 
     def slice_label(self, name: str, value: str) -> str:
         """Return words that identify an evaluation slice without the name of its attribute."""
@@ -233,7 +276,7 @@ class Dataset:
 
     def feature_table(self, *names: str) -> Table:
         """Return `features` with only the columns that these features and every model need."""
-        needed = {"trip_id", "pickup_at", *self.score_columns, self.label.name}
+        needed = {"trip_id", self.time_column, *self.score_columns, self.label.name}
         needed |= {name for item in self.slices for name in item.needs}
         needed |= {key.column for key in (*self.encoding_keys, *self.baseline)}
         needed |= set() if self.segment is None else set(self.segment.needs)
@@ -257,7 +300,12 @@ class Dataset:
     @functools.cached_property
     def feature_inputs(self) -> dict[str, tuple[str, ...]]:
         """The columns that each feature needs, by feature. Includes target-encoded features."""
-        return {item.name: item.needs for item in self._known_features}
+        inputs = {item.name: item.needs for item in self.features}
+        rates = {
+            rate.name: tuple(dict.fromkeys(name for key in rate.needs for name in inputs[key]))
+            for rate in self.target_rates.values()
+        }
+        return {**inputs, **rates}
 
     @functools.cached_property
     def feature_availability(self) -> dict[str, str]:
@@ -277,7 +325,7 @@ class Dataset:
         """Return the columns of the tables that depend on the data set."""
         trips = (Column("trip_id", "int64", repeats=False), *map(field_column, self.fields))
         by_name = {declared.name: declared.column for declared in self.features}
-        keys = (trips[0], Column("pickup_at", "datetime64[us]", repeats=False))
+        keys = (trips[0], Column(self.time_column, "datetime64[us]", repeats=False))
         label = Column(self.label.name, "bool")
         scored = (*keys, *(by_name[name] for name in self.score_columns))
         scored = (*scored, Column("probability", "float32", repeats=False))
@@ -303,11 +351,6 @@ def load_dataset(record: str | ModuleSource) -> Dataset:
         package.get_dataset(record) if isinstance(record, str) else package.load_project(record)
     )
     return dataset
-
-
-def _names_available_at(time: str, items: Iterable[Feature | TargetRate]) -> tuple[str, ...]:
-    available = AVAILABILITY_TIMES[: AVAILABILITY_TIMES.index(time) + 1]
-    return tuple(item.name for item in items if item.available_at in available)
 
 
 def field_column(field: Field) -> Column:

@@ -9,26 +9,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from toytip.core.arrays import BoolArray, Int64Array
-from toytip.core.columns import Columns
+from toytip.core.columns import Columns, row_count
 from toytip.core.dataset.segments import SegmentWords, default_words
+from toytip.core.dataset.words import LabelWords
 from toytip.core.schema import Column
+from toytip.core.time_values import NEW_YORK
 from toytip.errors import SchemaError
 
 # The names of two rules that every data set has.
 MISSING_VALUE, OUT_OF_MONTH = "missing_value", "out_of_month"
-AvailabilityTime = Literal["pickup", "dropoff", "payment"]
-AVAILABILITY_TIMES: tuple[str, ...] = ("pickup", "dropoff", "payment")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment in a row's life at which values become known, such as the pickup of a trip."""
+
+    name: str
+    """Name of the moment, which features declare as their availability."""
+    column: str
+    """Column with the time of the moment, or of the last one before it that has a column."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column of the source files."""
+    """A column of the source files. `docs/how-to/own-data.md` describes the arguments."""
 
     name: str
     """Name of the column in `trips`."""
@@ -44,6 +54,17 @@ class Field:
     """Kinds of source files that have the column. Empty for all kinds."""
     texts: tuple[tuple[str, int], ...] = ()
     """Texts that the files have for codes, in upper case, with the codes."""
+    available: str = ""
+    """Moment at which the value is known, or `settled` if it is known only with the label. Only a
+    data set of a project uses it. Empty for the first moment."""
+    time_zone: str = NEW_YORK
+    """Time zone of the times. Times with another zone or a UTC offset are converted to it."""
+    is_feature: bool = True
+    """Whether the column is also a feature of a data set of a project."""
+    example: float | str | None = None
+    """A usual value. For a time, the duration since the time of the row, such as `1h`."""
+    description: str = ""
+    """Meaning of the column, for documentation."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +98,7 @@ class Feature:
     """
 
     column: Column
-    available_at: AvailabilityTime
+    available_at: str
     needs: tuple[str, ...]
     compute: Callable[[Columns], npt.ArrayLike]
 
@@ -114,6 +135,8 @@ class Label:
     """Event after which the label is known, in words."""
     leaks: tuple[str, ...] = ()
     """Columns that determine the label. Empty for the columns of the data set."""
+    words: LabelWords | None = None
+    """Words for positive labels. None for words with the name of the label."""
 
     @property
     def name(self) -> str:
@@ -192,7 +215,7 @@ class TargetRate:
     """A target-encoded feature: its name, its availability, and the keys that it depends on."""
 
     name: str
-    available_at: AvailabilityTime
+    available_at: str
     needs: tuple[str, ...]
 
 
@@ -216,7 +239,7 @@ class TargetEncoding:
 
 def group_index(rows: Columns, keys: Sequence[Key]) -> Int64Array:
     """Return the combination of keys of each row, as one number below `group_count(keys)`."""
-    index = np.zeros(len(rows["pickup_at"]), np.int64)
+    index = np.zeros(row_count(rows), np.int64)
     for key in keys:
         index = index * key.size + np.clip(rows[key.column], 0, key.size - 1).astype(np.int64)
     return index
@@ -233,13 +256,12 @@ def rule(rejects: Callable[[Columns], npt.ArrayLike]) -> Rule:
 
 
 def feature(
-    *, available: AvailabilityTime, needs: str | Sequence[str], dtype: str, repeats: bool = True
+    *, available: str, needs: str | Sequence[str], dtype: str, repeats: bool = True
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Feature]:
     """Declare the decorated function as a feature, which returns one value per row.
 
-    `available` is the point in a trip at which the value is known: `pickup`, `dropoff` or
-    `payment`. `needs` are the columns that the function gets. `repeats`: whether equal values occur
-    often.
+    `available` is the moment at which the value is known, such as `pickup`. `needs` are the columns
+    that the function gets. `repeats`: whether equal values occur often.
     """
     return lambda compute: Feature(
         Column(compute.__name__, dtype, repeats=repeats), available, _names(needs), compute
@@ -258,27 +280,33 @@ def reference(
 
     `key` are the columns that select the rows of a trip: columns of `trips` and of the table.
     `valid_at` and `known_at` are columns with times. A trip gets the row with the latest `valid_at`
-    that is not after the pickup, among the rows that were known when the feature becomes available.
+    that is not after the time of the trip, among the rows that were known when the feature becomes
+    available.
     `valid_for` is the duration for which a row is valid, such as `1D`. A feature lists the name of
     the table in `needs`, and gets its other columns as `trips["table.column"]`.
     """
     return lambda load: Reference(_names(key), valid_at, known_at, valid_for, load)
 
 
-def column_feature(available: AvailabilityTime, column: Column) -> Feature:
+def column_feature(available: str, column: Column) -> Feature:
     """Declare a column of `trips` as a feature."""
     return Feature(column, available, (column.name,), lambda trips: trips[column.name])
 
 
 def label(
-    *, needs: str | Sequence[str], settled: str = "", leaks: str | Sequence[str] = ()
+    *,
+    needs: str | Sequence[str],
+    settled: str = "",
+    leaks: str | Sequence[str] = (),
+    words: LabelWords | None = None,
 ) -> Callable[[Callable[[Columns], npt.ArrayLike]], Label]:
     """Declare the decorated function as the label, which returns True or False for each row.
 
     `settled` is the event after which the label is known, in words. `leaks` are the columns that
-    determine the label, if they are not those of the data set.
+    determine the label, if they are not those of the data set. `words` are words for positive
+    labels.
     """
-    return lambda compute: Label(_names(needs), compute, settled, _names(leaks))
+    return lambda compute: Label(_names(needs), compute, settled, _names(leaks), words)
 
 
 def segment(

@@ -18,7 +18,7 @@ class ModuleSource:
     file: str
     """Path of the file, as in the settings. Tracebacks and messages show it."""
     base: str
-    """Name of the data set that the module extends."""
+    """Name of the data set that the module extends. Empty if it declares a data set of its own."""
     source: str
     """Text of the file."""
     references: tuple[ReferenceRows, ...] = ()

@@ -211,14 +211,16 @@ def index_of(rows: ReferenceRows) -> ReferenceIndex:
 
 
 def join_rows(
-    rows: ReferenceRows, trips: Mapping[str, npt.NDArray[Any]], moment: str
+    rows: ReferenceRows, trips: Mapping[str, npt.NDArray[Any]], event_column: str, moment_column: str
 ) -> dict[str, Float64Array]:
     """Return the values of a reference table for each trip, by column.
 
-    The event is the pickup. `moment` is the column with the time at which the feature is available:
-    no value that became known later counts.
+    `event_column` has the time of the trip. `moment_column` has the time at which the feature is
+    available: no value that became known later counts.
     """
     keys = [np.asarray(trips[name], np.float64) for name in rows.key]
-    event, at = (np.asarray(trips[name]).astype(_TIME_TYPE).view(np.int64) for name in ("pickup_at", moment))
+    event, at = (
+        np.asarray(trips[name]).astype(_TIME_TYPE).view(np.int64) for name in (event_column, moment_column)
+    )
     joined = index_of(rows).join(keys, event, at, rows.valid_for)
     return dict(zip(rows.columns, joined, strict=True))

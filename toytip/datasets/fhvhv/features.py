@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from toytip.core.columns import Columns
-from toytip.core.dataset.declarations import AvailabilityTime, Feature, column_feature, feature, label
+from toytip.core.dataset.declarations import Feature, column_feature, feature, label
 from toytip.core.schema import Column, nullable_int
 from toytip.core.times import seconds_between
-from toytip.datasets.rides import TIME_FEATURES
+from toytip.datasets.rides import HIGH_TIP_WORDS, TIME_FEATURES
 
 HIGH_TIP_RATIO = 0.2
 
@@ -28,7 +28,7 @@ def trip_speed(trips: Columns) -> npt.ArrayLike:
     return trips["trip_miles"] / hours
 
 
-def _amount_feature(name: str, available: AvailabilityTime = "dropoff") -> Feature:
+def _amount_feature(name: str, available: str = "dropoff") -> Feature:
     return column_feature(available, Column(name, "float32"))
 
 
@@ -69,7 +69,7 @@ SEED_FEATURES = (
 )
 
 
-@label(needs=["tips", "base_passenger_fare"], settled="the tip is paid")
+@label(needs=["tips", "base_passenger_fare"], settled="the tip is paid", words=HIGH_TIP_WORDS)
 def high_tip(trips: Columns) -> npt.ArrayLike:
     """Return whether the tip exceeds 20 % of the fare."""
     return trips["tips"] > HIGH_TIP_RATIO * trips["base_passenger_fare"]

@@ -35,6 +35,10 @@ class ModuleCode:
         if used & _DYNAMIC_NAMES:
             self._always = body
 
+    def line_of(self, name: str) -> int:
+        """Return the line of the last statement that defines a name."""
+        return self._definitions[name][-1].lineno
+
     def digest(self, name: str) -> str:
         """Return the digest of the code of a function."""
         statements = [*self._always, *self._used_by([*self._definitions.get(name, ()), *self._always])]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, NamedTuple
 
-from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.dataset import WHOLE_DATASET, Dataset
 from toytip.core.dataset.module_source import ModuleSource
+from toytip.core.dataset.own import OwnDataset
 from toytip.core.dataset.reference import ReferenceRows
 from toytip.datasets.project.code import ModuleCode
 from toytip.datasets.project.execution import EXECUTION, execute_module
-from toytip.datasets.project.parts import check_parts, collect_parts, extend_dataset
+from toytip.datasets.project.own import complete_own, own_base
+from toytip.datasets.project.own_check import check_features, check_own
+from toytip.datasets.project.parts import Parts, check_parts, collect_parts, extend_dataset
 from toytip.datasets.project.references import join_references
 from toytip.datasets.project.trial import record_needs, try_parts
+from toytip.datasets.project.user_code import Part
 from toytip.datasets.registry import get_dataset
 
 # Rows of reference tables that this process knows, by digest. Manifests have only the checksums.
@@ -20,7 +26,7 @@ _KNOWN_ROWS: dict[str, ReferenceRows] = {}
 
 
 def load_project(module: ModuleSource) -> Dataset:
-    """Return the data set of a module: a built-in one, with the declared parts of the module.
+    """Return the data set of a module: a built-in one or its own, with the declared parts.
 
     Raises ConfigError, with the file and the line, if the module or one of its parts cannot be
     used.
@@ -33,14 +39,28 @@ def load_project(module: ModuleSource) -> Dataset:
 
 @functools.lru_cache(maxsize=16)
 def _load_complete(module: ModuleSource) -> Dataset:
-    return build_dataset(module, get_dataset(module.base))
+    return build_dataset(module, get_dataset(module.base) if module.base else None)
 
 
-def build_dataset(module: ModuleSource, base: Dataset) -> Dataset:
-    """Return a data set with the declared parts of a module, after a trial on a few rows."""
-    namespace = execute_module(module)
+def own_name(module: ModuleSource) -> str | None:
+    """Return the name of the data set that a module declares itself, or None without one.
+
+    Raises ConfigError if the module cannot be executed.
+    """
+    declared = (value for value in vars(execute_module(module)).values() if isinstance(value, OwnDataset))
+    return next((item.name for item in declared), None)
+
+
+def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
+    """Return a data set with the declared parts of a module, after a trial on a few rows.
+
+    Without a base, the module declares a data set of its own.
+    """
+    namespace = vars(execute_module(module))
     code = ModuleCode(module.source, module.file)
-    parts = collect_parts(vars(namespace), module.file)
+    parts = collect_parts(namespace, module.file)
+    own = _own_part(namespace, module, code) if parts.own else None
+    base = base or _own_base(parts, own)
     check_parts(parts, base, code)
     parts = join_references(record_needs(parts.guarded(), base), module.references, base)
     extended = replace(
@@ -48,10 +68,42 @@ def build_dataset(module: ModuleSource, base: Dataset) -> Dataset:
         name=module.file,
         module=module,
         part_code={
+            **({WHOLE_DATASET: code.digest(own.variable)} if own else {}),
             **{part.name: code.digest(part.name) for part in parts.all},
             **{rows.name: rows.digest for rows in module.references},
         },
     )
+    if parts.own and own:
+        check_features(parts.own, extended, own.part)
+        extended = complete_own(extended, parts.own)
     if all(rows.is_complete for rows in module.references):  # a reader of a store has no rows
         try_parts(parts, extended)
     return extended
+
+
+class _OwnPart(NamedTuple):
+    variable: str
+    """Name in the module of the declared data set."""
+    part: Part
+
+
+def _own_part(namespace: Mapping[str, Any], module: ModuleSource, code: ModuleCode) -> _OwnPart:
+    """Return the name and the place of the declared data set. Raises ConfigError for several."""
+    found = {name: value for name, value in namespace.items() if isinstance(value, OwnDataset)}
+    places = [
+        _OwnPart(name, Part("data set", value.name, module.file, code.line_of(name)))
+        for name, value in found.items()
+    ]
+    if len(set(map(id, found.values()))) > 1:
+        raise places[1].part.error(
+            f"the module already declares the data set {places[0].part.name}", "Remove one of them."
+        )
+    return places[0]
+
+
+def _own_base(parts: Parts, own: _OwnPart | None) -> Dataset:
+    assert parts.own, "a module without a base declares a data set"
+    assert own, "the loader found the place of the data set"
+    check_own(parts.own, parts.label, own.part)
+    assert parts.label, "check_own requires a label"
+    return own_base(parts.own, parts.label)

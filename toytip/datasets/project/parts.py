@@ -9,13 +9,14 @@ from typing import Any
 
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import (
-    AVAILABILITY_TIMES,
     Feature,
     Label,
     Reference,
     Rule,
     Segment,
 )
+from toytip.core.dataset.own import OwnDataset
+from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.glossary import COLUMN_DOCS, ColumnDoc
 from toytip.core.redact import suggest_name
 from toytip.core.tables import FEATURES, PREDICTIONS, TRIPS
@@ -37,6 +38,8 @@ class Parts:
     label: Label | None = None
     segment: Segment | None = None
     references: tuple[Reference, ...] = ()
+    own: OwnDataset | None = None
+    """The data set, if the module declares one of its own."""
 
     @property
     def all(self) -> tuple[Declared, ...]:
@@ -91,7 +94,8 @@ def collect_parts(namespace: Mapping[str, Any], file: str) -> Parts:
         # Parts of other modules that the module imports do not count.
         if isinstance(value, Declared) and is_of_file(value, file) and value not in declared:
             declared.append(value)
-    if not declared:
+    own = [value for value in namespace.values() if isinstance(value, OwnDataset)]
+    if not declared and not own:
         raise ConfigError(
             f"cannot use {file}: it declares no feature, rule, label or segment",
             hint="Decorate a function, for example with @rule from toytip.",
@@ -107,6 +111,7 @@ def collect_parts(namespace: Mapping[str, Any], file: str) -> Parts:
         label=next((item for item in declared if isinstance(item, Label)), None),
         segment=next((item for item in declared if isinstance(item, Segment)), None),
         references=tuple(item for item in declared if isinstance(item, Reference)),
+        own=own[0] if own else None,
     )
 
 
@@ -129,6 +134,8 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
     for feature in parts.features:
         _check_feature(feature, parts, base, extended)
     if parts.segment:
+        if parts.segment.name == ALL_ROWS:
+            raise part_of(parts.segment).error("toytip has a segment of this name", "Rename the function.")
         part, needs = part_of(parts.segment), parts.segment.needs
         usable = {item.name for item in base.features} & set(base.table(TRIPS).names)
         _forbid_leaks(part, needs, extended)
@@ -139,23 +146,36 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
 def _check_label(label: Label, base: Dataset) -> None:
     part, columns = part_of(label), base.table(TRIPS).names
     _forbid_features(part, label.needs, Parts(), base)
+    _forbid_unread(part, [*label.needs, *label.leaks], base)
     _require_columns(part, label.needs, columns)
     _require_columns(part, label.leaks, columns)
     taken = {*base.table(FEATURES).names, *base.table(PREDICTIONS).names, *columns} - {base.label.name}
     _require_free_name(part, taken)
     if not set(label.leaks or base.leaking_columns) & set(label.needs):
+        names = " or ".join(base.leaking_columns) or "a column"
         raise part.error(
-            f"it does not need {' or '.join(base.leaking_columns)}, which are known only with the label",
-            'Set leaks, for example leaks=["dropoff_at"]: the columns that no feature may use.',
+            f"it does not need {names}, which are known only with the label",
+            f'Set leaks, for example leaks=["{label.needs[-1]}"]: the columns that no feature may use.',
         )
+
+
+def _forbid_unread(part: Part, names: Iterable[str], base: Dataset) -> None:
+    """Raise ConfigError if a column is known only with the label, and toytip does not read it."""
+    read = [name for name in base.leaking_columns if name in base.fields_by_name]
+    for name in names:
+        if name in base.leaking_columns and name not in read:
+            raise part.error(
+                f"toytip does not read {name}, which is known only after {base.label.settled}",
+                f"Compute the label from {' and '.join(read)}, and from columns that are known earlier.",
+            )
 
 
 def _check_feature(feature: Feature, parts: Parts, base: Dataset, extended: Dataset) -> None:
     part, columns = part_of(feature), base.table(TRIPS).names
     taken = {*base.table(FEATURES).names, *base.table(PREDICTIONS).names, *columns, *base.target_rates}
     _require_free_name(part, {*taken, extended.label.name, *extended.segments, *COLUMN_DOCS})
-    if feature.available_at not in AVAILABILITY_TIMES:
-        choice = " or ".join(AVAILABILITY_TIMES)
+    if feature.available_at not in base.moment_names:
+        choice = " or ".join(base.moment_names)
         raise part.error(f"available is {feature.available_at!r}", f"Set it to {choice}.")
     if feature.column.dtype not in FEATURE_DTYPES:
         raise part.error(f"dtype is {feature.column.dtype!r}", f"Choose {' or '.join(FEATURE_DTYPES)}.")
@@ -166,9 +186,10 @@ def _check_feature(feature: Feature, parts: Parts, base: Dataset, extended: Data
     _require_columns(part, feature.needs, [*columns, *(table.name for table in parts.references)])
     needs = needed_columns(feature, parts.references, base)
     _forbid_leaks(part, needs, extended)
-    latest = max(needs, key=lambda name: _rank(column_availability(base)[name]))
-    if _rank(column_availability(base)[latest]) > _rank(feature.available_at):
-        later = column_availability(base)[latest]
+    times, rank = column_availability(base), base.moment_names.index
+    latest = max(needs, key=lambda name: rank(times[name]))
+    later = times[latest]
+    if rank(later) > rank(feature.available_at):
         raise part.error(
             f"it is declared as available at {feature.available_at}, but {latest} is known at {later}",
             f'Set available="{later}".',
@@ -180,7 +201,7 @@ def needed_columns(feature: Feature, references: Iterable[Reference], base: Data
     needed = [name for name in feature.needs if name not in {item.name for item in references}]
     for reference in references:
         if reference.name in feature.needs:
-            needed += [*reference.key, "pickup_at", moment_of(feature, base)]
+            needed += [*reference.key, base.time_column, moment_of(feature, base)]
     return tuple(dict.fromkeys(needed))
 
 
@@ -189,24 +210,19 @@ def moment_of(feature: Feature, base: Dataset) -> str:
 
     Rows of reference tables that became known later do not count.
     """
-    has_end = "dropoff_at" in base.fields_by_name
-    return "dropoff_at" if has_end and _rank(feature.available_at) > 0 else "pickup_at"
-
-
-def _rank(time: str) -> int:
-    return AVAILABILITY_TIMES.index(time)
+    return next(item.column for item in base.moments if item.name == feature.available_at)
 
 
 def column_availability(dataset: Dataset) -> dict[str, str]:
-    """Return the point in a trip at which each column of `trips` is known.
+    """Return the moment at which each column of `trips` is known.
 
-    This is the earliest availability of the features that need the column.
+    A column that is known only with the label has the last moment here, for labels without it.
     """
-    times = dict.fromkeys(dataset.table(TRIPS).names, AVAILABILITY_TIMES[-1])
-    times["trip_id"] = AVAILABILITY_TIMES[0]
-    for feature in sorted(dataset.features, key=lambda item: -_rank(item.available_at)):
-        times |= dict.fromkeys(feature.needs, feature.available_at)
-    return times
+    documented = {name: doc.available_at for name, doc in dataset.column_docs.items()}
+    last = dataset.moment_names[-1]
+    times = {name: documented.get(name, last) for name in dataset.table(TRIPS).names}
+    known = {name: time if time in dataset.moment_names else last for name, time in times.items()}
+    return {**known, "trip_id": dataset.moment_names[0]}
 
 
 def _forbid_leaks(part: Part, needs: Iterable[str], dataset: Dataset) -> None:
@@ -250,12 +266,13 @@ def extend_dataset(base: Dataset, parts: Parts) -> Dataset:
     docs = {part.name: _doc_of(part) for part in parts.all if not isinstance(part, Rule | Reference)}
     inputs = {rule.name: rule.needs for rule in parts.rules}
     monitoring = replace(base.monitoring, other_inputs={**base.monitoring.other_inputs, **inputs})
+    leaks = () if label is None or parts.own else label.leaks
     return replace(
         base,
         features=(*base.features, *parts.features),
         rules=(*base.rules, *parts.rules),
         label=label or base.label,
-        leaking_columns=(label.leaks if label else ()) or base.leaking_columns,
+        leaking_columns=leaks or base.leaking_columns,
         segment=parts.segment or base.segment,
         column_docs={**base.column_docs, **docs},
         monitoring=monitoring,

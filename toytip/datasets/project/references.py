@@ -126,7 +126,7 @@ def _joined(feature: Feature, parts: Parts, by_name: dict[str, ReferenceRows], b
     def join_and_compute(trips: Columns) -> npt.ArrayLike:
         columns = {name: trips[name] for name in own}
         for name in used:
-            columns |= join_rows(by_name[name], trips, moment)
+            columns |= join_rows(by_name[name], trips, base.time_column, moment)
         return compute(columns)
 
     joined: Callable[[Columns], npt.ArrayLike] = join_and_compute

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
-from toytip.datasets.rides import HOUR_AND_ZONE, ZONE_RATES, stage_modules
+from toytip.datasets.rides import HOUR_AND_ZONE, MOMENTS, REPORT_NAMES, ZONE_RATES, stage_modules
 from toytip.datasets.tlc import docs, examples, features, fields, names, rules, slices, words
 from toytip.datasets.tlc.layout import LAYOUT
 from toytip.datasets.tlc.monitoring import MONITORING
@@ -13,6 +13,7 @@ TLC = Dataset(
     name="tlc",
     kinds=names.TAXI_NUMBERS,
     fields=fields.FIELDS,
+    moments=MOMENTS,
     required_columns=rules.REQUIRED_COLUMNS,
     rules=rules.RULES,
     features=features.FEATURES,
@@ -23,6 +24,7 @@ TLC = Dataset(
     score_columns=("PULocationID", "DOLocationID"),
     target_encoding=ZONE_RATES,
     baseline=HOUR_AND_ZONE,
+    report_names=REPORT_NAMES,
     hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount"),
     modules=stage_modules("tlc"),
     monitoring=MONITORING,

@@ -15,7 +15,7 @@ from toytip.core.dataset.declarations import (
 )
 from toytip.core.schema import Column, nullable_int
 from toytip.core.times import seconds_between
-from toytip.datasets.rides import TIME_FEATURES
+from toytip.datasets.rides import HIGH_TIP_WORDS, TIME_FEATURES
 from toytip.datasets.tlc.words import CARD_WORDS
 
 HIGH_TIP_RATIO = 0.2
@@ -78,7 +78,7 @@ SEED_FEATURES = (
 )
 
 
-@label(needs=["tip_amount", "fare_amount"], settled="the tip is paid")
+@label(needs=["tip_amount", "fare_amount"], settled="the tip is paid", words=HIGH_TIP_WORDS)
 def high_tip(trips: Columns) -> npt.ArrayLike:
     """Return whether the tip exceeds 20 % of the fare."""
     return trips["tip_amount"] > HIGH_TIP_RATIO * trips["fare_amount"]

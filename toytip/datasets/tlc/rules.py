@@ -5,13 +5,8 @@ from __future__ import annotations
 from toytip.core.arrays import BoolArray
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import rule
-from toytip.datasets.rides import (
-    any_missing,
-    non_positive_duration,
-    out_of_month,
-    overlong_trip,
-    unreadable_value,
-)
+from toytip.datasets.rides import non_positive_duration, out_of_month, overlong_trip
+from toytip.datasets.row_rules import any_missing, unreadable_value
 
 MAX_MILES = 300
 REQUIRED_COLUMNS = (

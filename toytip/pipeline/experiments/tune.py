@@ -240,9 +240,9 @@ def sample_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tup
     if share < 1:
         hashes = features["trip_id"].to_numpy().astype(np.uint64) * np.uint64(SAMPLE_HASH_FACTOR)
         sample = features[(hashes >> np.uint64(11)) < np.uint64(share * 2**53)]
-    pickup = sample["pickup_at"].dt
+    time = sample[encoding.dataset.time_column].dt
     bin_indices = preprocess.encode(sample.reset_index(drop=True), encoding).to_numpy()
-    months = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
+    months = (time.year * 12 + time.month - 1).to_numpy(np.int64)
     return bin_indices, sample[encoding.dataset.label.name].to_numpy(), months, sample["trip_id"].to_numpy()
 
 
@@ -261,15 +261,16 @@ def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: Time
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
     """Return the digest of the data, code and settings on which trials depend."""
+    dataset = dataset_of_features(settings, features)
     return digest(
         {
             "files": [file.checksum for file in features.files],
-            "code": code_digest("train", dataset_of_features(settings, features)),
+            "code": code_digest("train", dataset),
             "packages": package_versions(),
             "split": asdict(split),
             "folds": folds,
             "rows": rows,
-            "feature_set": settings.feature_set,
+            "feature_set": dataset.feature_set_name(settings.feature_set),
             "segment": settings.segment,
             "params": asdict(booster_params(settings)),
         }

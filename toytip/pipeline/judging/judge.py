@@ -12,6 +12,7 @@ from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
 from toytip.core.tables import PREDICTIONS
+from toytip.datasets.words import describe_kind
 from toytip.engine.graph import Summarizer
 from toytip.engine.match_predictions import (
     JudgedFeatures,
@@ -172,7 +173,7 @@ def _find_champion(settings: Settings, model: TrainedModel) -> _Champion:
     segment = model.encoding.segment
     matches = resolve.find_registered_models(settings, CHAMPION, model.taxi, segment)
     if not matches:
-        reason = f"there is no champion for {model.taxi} taxis (segment {segment})"
+        reason = f"there is no champion for {describe_kind(model.taxi)} (segment {segment})"
         return _Champion(match=None, model=None, reason=reason)
     champion = resolve.load_registered_model(matches[0])
     if reason := incomparable_reason(champion, model):

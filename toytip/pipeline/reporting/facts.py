@@ -141,6 +141,7 @@ def _collect(
         if ENCODINGS.name in tables
         else {},
         monitoring=monitoring,
+        has_zones=bool(dataset.zone_columns),
         zones=source.section("zones", lambda: _zone_facts(source, histograms, model, dataset), []),
         lineage=source.section("lineage", lambda: trace_lineage(store, manifest), None),
         missing_reasons=source.missing,

@@ -14,6 +14,7 @@ def performance_facts(tallies: Tallies | None, dataset: Dataset) -> dict[str, An
     return {
         "value_words": dataset.value_words,
         "listed_slices": dataset.listed_slices,
+        "words": dataset.words,
         "segment_note": dataset.segment.words.explanation if dataset.segment else "",
         **_tally_facts(tallies, dataset.segments),
     }

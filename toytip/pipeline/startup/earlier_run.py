@@ -16,7 +16,7 @@ from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.io.base import uri_scheme
 from toytip.pipeline.result import RunResult, read_run_result
 from toytip.pipeline.run_facts import run_fingerprint
-from toytip.pipeline.startup.project import open_dataset
+from toytip.pipeline.startup.project import open_dataset, open_own_dataset
 from toytip.sources import discovery
 from toytip.sources.files import file_checksum
 from toytip.sources.source import Source
@@ -65,7 +65,8 @@ def _existing_source(settings: Settings) -> Source | None:
         kind, _, taxi = settings.source.partition(":")
         if kind != "tlc":
             endpoint = settings.source_endpoint_url or settings.endpoint_url
-            return discovery.open_source(settings.source, settings.months, endpoint)
+            own = open_own_dataset(settings)
+            return discovery.open_source(settings.source, settings.months, endpoint, own)
         folder = Path(settings.data_dir)
         months = parse_months(settings.months or "")
         files = [folder / f"{taxi}_tripdata_{month}.parquet" for month in months]

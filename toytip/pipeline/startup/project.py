@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from toytip.config import Settings
 from toytip.core.dataset.dataset import Dataset, load_dataset
 from toytip.core.dataset.module_source import ModuleSource
+from toytip.datasets.project.loader import own_name
 from toytip.datasets.project.references import read_references
 from toytip.datasets.registry import dataset_of
+from toytip.datasets.words import DEFAULT_KIND
 from toytip.errors import ConfigError
 from toytip.store.manifest import Manifest
 
@@ -17,19 +20,43 @@ from toytip.store.manifest import Manifest
 def open_dataset(settings: Settings, kind: str) -> Dataset:
     """Return the data set of a kind of source files, with the module of the project.
 
-    Raises ConfigError if the module cannot be read or used.
+    Raises ConfigError if the module cannot be read or used, or declares another data set.
     """
     file = settings.project.module
     return dataset_of(kind) if file is None else read_project(file, kind)
 
 
-def read_project(file: str, kind: str) -> Dataset:
-    """Return the data set of a kind of source files, with the module in a file.
+def open_own_dataset(settings: Settings) -> Dataset | None:
+    """Return the data set that the project declares itself, or None without one.
 
     Raises ConfigError if the module cannot be read or used.
     """
-    module = ModuleSource(file=file, base=dataset_of(kind).name, source=_read_module(file))
+    file = settings.project.module
+    if file is None or own_name(_own_module(file)) is None:
+        return None
+    return load_dataset(read_references(_own_module(file)))
+
+
+def read_project(file: str, kind: str | None = None) -> Dataset:
+    """Return the data set of a kind of source files, with the module in a file.
+
+    Without a kind, it is the data set that the module declares itself, else that of the default
+    kind. Raises ConfigError if the module cannot be read or used, or declares another data set.
+    """
+    module = _own_module(file)
+    name = own_name(module)
+    if kind is not None and name not in (None, kind):
+        raise ConfigError(
+            f"cannot use files of the kind {kind!r}: {file} declares the data set {name}",
+            hint=f"Use files of {name}, or leave out module in the section [project] of toytip.toml.",
+        )
+    if name is None:
+        module = replace(module, base=dataset_of(kind or DEFAULT_KIND).name)
     return load_dataset(read_references(module))
+
+
+def _own_module(file: str) -> ModuleSource:
+    return ModuleSource(file=file, base="", source=_read_module(file))
 
 
 def dataset_of_features(settings: Settings, features: Manifest) -> Dataset:

@@ -51,11 +51,11 @@ def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Pi
     )
 
 
-def draw_daily_ranking(days: Sequence[DayPerformance]) -> list[Picture]:
-    """Draw AUC and log loss of each day and over seven days."""
+def draw_daily_ranking(days: Sequence[DayPerformance], labels: str) -> list[Picture]:
+    """Draw AUC and log loss by day and over seven days. `labels` are positive labels in words."""
     auc = (
         "AUC measures how well the model ranks trips, independent of the threshold and of the share of "
-        "high tips"
+        f"{labels}"
     )
     log_loss = "Log loss measures how far the probabilities are from the labels, so lower is better"
     return [

@@ -251,7 +251,7 @@ def draw_zone_map(
         drawn.axes.autoscale_view()
         drawn.axes.set_aspect("equal")
         drawn.axes.set_axis_off()
-    alt = f"Map of the pickup zones. Darker zones have a larger share of high tips. {caption}"
+    alt = f"Map of the pickup zones. Darker zones have a larger share of positive labels. {caption}"
     return Picture(
         title="Map of the pickup zones", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption
     )

@@ -42,7 +42,7 @@ def draw_precision_recall(
     *,
     title: str = "Precision and recall",
 ) -> Picture:
-    """Draw precision by recall. Horizontal lines mark the share of high tips."""
+    """Draw precision by recall. Horizontal lines mark the share of positive labels."""
     with open_drawing(top=22) as drawn:
         for color, floor in prevalences.items():
             drawn.axes.axhline(floor, color=LINE_COLORS[color], linewidth=0.7, alpha=0.6)
@@ -54,16 +54,16 @@ def draw_precision_recall(
     )
 
 
-def draw_calibration(name: str, lines: LabeledLines, caption: str) -> Picture:
-    """Draw the observed share of high tips by predicted probability."""
+def draw_calibration(name: str, lines: LabeledLines, caption: str, labels: str) -> Picture:
+    """Draw the observed share of positive labels, given in words, by predicted probability."""
     with open_drawing(top=22) as drawn:
         drawn.axes.plot([0, 1], [0, 1], color=svg.RULE_COLOR, linewidth=1)
         for color, (_, (x, y)) in lines.items():
             drawn.axes.plot(
                 x, y, color=LINE_COLORS[color], linestyle=LINE_DASHES[color], marker="o", markersize=3.4
             )
-        set_unit_axes(drawn.axes, "predicted probability", "observed share of high tips")
-    alt = f"Observed share of high tips by predicted probability, of {join_labels(lines)}. {caption}"
+        set_unit_axes(drawn.axes, "predicted probability", f"observed share of {labels}")
+    alt = f"Observed share of {labels} by predicted probability, of {join_labels(lines)}. {caption}"
     return Picture(
         title="Calibration curve",
         svg=inline_svg(drawn.svg, alt, name),
@@ -109,8 +109,8 @@ def _curve_points(curve: Sequence[ThresholdPoint], metric: str) -> CurvePoints:
     return [x for x, _ in defined], [y for _, y in defined]
 
 
-def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:
-    """Draw the number of trips with and without a high tip, by predicted probability."""
+def draw_probabilities(name: str, tally: Tally, caption: str, label: str) -> Picture:
+    """Draw the number of trips with each label, given in words, by predicted probability."""
     low, high = curves.probability_histogram(tally)
     width = 1 / len(low)
     centers = [(index + 0.5) * width for index in range(len(low))]
@@ -121,8 +121,8 @@ def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:
         drawn.axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         drawn.axes.set_title("trips", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
         format_thousands(drawn.axes)
-    alt = f"Number of trips with and without a high tip, by predicted probability. {caption}"
-    legend = [("box-a", "high tip"), ("box-muted", "no high tip")]
+    alt = f"Number of trips with and without the label {label}, by predicted probability. {caption}"
+    legend = [("box-a", label), ("box-muted", f"no {label}")]
     return Picture(
         title="Predicted probabilities",
         svg=inline_svg(drawn.svg, alt, name),

@@ -114,7 +114,7 @@ def _draw_calibration(axes: Any, bins: Sequence[CalibrationBin]) -> None:
         color=SERIES_COLORS[0],
     )
     axes.set_xlabel("predicted probability (dot size: number of trips)")
-    axes.set_ylabel("observed share of high tips")
+    axes.set_ylabel("observed share of positive labels")
 
 
 def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:

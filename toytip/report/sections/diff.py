@@ -154,7 +154,7 @@ def _calibration_pictures(pair: VersionPair) -> Iterator[Picture]:
         }
         errors = [evaluation.calibration_error or 0 for evaluation in (first, second)]
         caption = f"The expected calibration error is {errors[0]:.3f} in A and {errors[1]:.3f} in B."
-        yield charts.draw_calibration("calibration", lines, caption)
+        yield charts.draw_calibration("calibration", lines, caption, pair[0].words.labels)
 
 
 def _training_pictures(pair: VersionPair) -> Iterator[Picture]:

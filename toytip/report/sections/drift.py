@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from toytip.report import alerts, formatting
@@ -20,30 +21,37 @@ LEAD = (
 )
 MAX_PSI_FEATURES = 18
 MAX_HEAT_LEVEL = 5
+# The texts contain words of the data set.
 PERFORMANCE_HEADER = [
     "month",
     "trips",
-    "share of card trips",
-    "share of high tips among card trips",
+    "share of {segment}",
+    "share of {labels} among {segment}",
     "F1",
     "estimated F1",
     "F1 of always-positive",
     "AUC",
-    "AUC of card trips",
+    "AUC of {segment}",
     "change in F1",
-    "due to share of card trips",
-    "due to share of high tips",
+    "due to share of {segment}",
+    "due to share of {labels}",
     "due to model",
     "change in log loss due to model",
 ]
 NO_CHANGE = [""] * 5
 # The columns about the segment of the data set, which not every data set has.
 SEGMENT_COLUMNS = {
-    "share of card trips",
-    "share of high tips among card trips",
-    "AUC of card trips",
-    "due to share of card trips",
+    "share of {segment}",
+    "share of {labels} among {segment}",
+    "AUC of {segment}",
+    "due to share of {segment}",
 }
+SEGMENT_NOTE = (
+    "The parts due to the share of {segment}, the share of {labels} and the model add up to the "
+    "change in F1 since the reference. The model performs worse if its part in F1 is negative, its part in "
+    "log loss is positive, or AUC of {segment} falls. AUC of all trips also depends on the mix of {segment} "
+    "and other trips. Estimated F1 is computed without labels."
+)
 WORSE_MODEL = (
     "The model performs worse if its part in F1 is negative, or its part in log loss is positive. "
     "Estimated F1 is computed without labels."
@@ -65,7 +73,7 @@ def _monitoring_blocks(
     if report.performance_by_day:
         caption = alerts.alerts_caption(report)
         yield PicturesBlock([daily.draw_daily_f1("days", report.performance_by_day, caption)])
-        yield PicturesBlock(daily.draw_daily_ranking(report.performance_by_day))
+        yield PicturesBlock(daily.draw_daily_ranking(report.performance_by_day, report.words.labels))
     if earlier := list(alerts.earlier_alerts(report)):
         yield TextBlock(f"Alerts in earlier months: {', '.join(earlier)}.")
     yield _performance_table(report)
@@ -88,19 +96,13 @@ def _performance_table(report: MonitoringReport) -> TableBlock:
         ),
     ]
     caption = "Performance by month, and causes of changes"
+    words = asdict(report.words)
+    header = [title.format(**words) for title in PERFORMANCE_HEADER]
     if not any(performance.segment_share for performance in (reference, *report.analysis_performance)):
         used = [index for index, title in enumerate(PERFORMANCE_HEADER) if title not in SEGMENT_COLUMNS]
-        header, *rows = [[cells[index] for index in used] for cells in (PERFORMANCE_HEADER, *rows)]
+        header, *rows = [[cells[index] for index in used] for cells in (header, *rows)]
         return TableBlock(caption=caption, header=header, rows=rows, note=WORSE_MODEL)
-    return TableBlock(
-        caption=caption,
-        header=PERFORMANCE_HEADER,
-        rows=rows,
-        note="The parts due to the share of card trips, the share of high tips and the model add up to the "
-        "change in F1 since the reference. The model performs worse if its part in F1 is negative, its part in "
-        "log loss is positive, or AUC of card trips falls. AUC of all trips also depends on the mix of card "
-        "and other trips. Estimated F1 is computed without labels.",
-    )
+    return TableBlock(caption=caption, header=header, rows=rows, note=SEGMENT_NOTE.format(**words))
 
 
 def _performance_cells(performance: MonthPerformance) -> list[str]:

@@ -48,7 +48,7 @@ def _shap_blocks(importances: Sequence[FeatureImportance]) -> list[Block]:
     pictures = [charts.draw_shap_by_value(f"shap-{index}", item) for index, item in enumerate(drawn)]
     text = (
         f"The charts show the mean SHAP value by feature value, for the {len(drawn)} most important features. "
-        "Values of numeric features are in ascending order. For zones and other categories, the charts show "
+        "Values of numeric features are in ascending order. For categories, the charts show "
         "the values with the largest effects. "
         "“unknown” stands for missing values and for values that are not in the training data."
     )
@@ -76,7 +76,7 @@ def _importance_table(importances: Sequence[FeatureImportance], zone_names: Mapp
         rows=body,
         text_columns=(0, 3, 4),
         note="The last two columns show the values with the lowest and the highest mean SHAP value. For numeric "
-        "features, these are quantile groups, about ten per feature. For zones and other categories, these "
+        "features, these are quantile groups, about ten per feature. For categories, these "
         f"are up to {charts.MAX_CATEGORY_ENDS} values.",
     )
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from toytip.core.dataset.words import ReportWords
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS
 from toytip.evaluation.report import SegmentReport, SliceMetrics
 from toytip.evaluation.tally import MIN_SLICE_TRIPS
@@ -93,14 +94,14 @@ def ranking_section(facts: Facts) -> Content:
     pictures = [
         charts.draw_roc("roc", *_roc_lines(facts)),
         charts.draw_precision_recall("pr", *_precision_recall_lines(facts)),
-        charts.draw_calibration("calibration", *_calibration_lines(facts)),
+        charts.draw_calibration("calibration", *_calibration_lines(facts), facts.words.labels),
         *_threshold_pictures(facts),
     ]
     tally = facts.tallies.get(facts.reported_segment)
     if tally is not None:
         trips = f"{facts.reported_segment.capitalize()} trips: {formatting.format_count(tally.rows)}"
         caption = f"{trips}. The less the two colors overlap, the better the model separates the trips."
-        pictures.append(charts.draw_probabilities("probabilities", tally, caption))
+        pictures.append(charts.draw_probabilities("probabilities", tally, caption, facts.words.label))
     return Content(lead, [PicturesBlock(pictures)])
 
 
@@ -122,7 +123,7 @@ def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
     if facts.hour_zone_tally is not None and (line := curves.roc_curve(facts.hour_zone_tally)) is not None:
         evaluation = facts.evaluation_of("all")
         auc = evaluation.baselines["hour_zone_mean"].auc if evaluation else None
-        lines["c"] = (f"hour-and-zone mean, AUC {auc or 0:.3f}", line)
+        lines["c"] = (f"{facts.words.baseline}, AUC {auc or 0:.3f}", line)
     return lines, "The diagonal is a random ranking. The higher a curve is, the better the ranking."
 
 
@@ -136,7 +137,8 @@ def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float
         facts.segment_colors[name]: evaluation.metrics.prevalence or 0.0
         for name, evaluation in _evaluations(facts).items()
     }
-    return lines, floors, "Thin lines mark the share of high tips, which is the precision of a random choice."
+    share = f"the share of {facts.words.labels}"
+    return lines, floors, f"Thin lines mark {share}, which is the precision of a random choice."
 
 
 def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
@@ -150,8 +152,8 @@ def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
     reported = facts.evaluation_of(facts.reported_segment)
     error = reported.calibration_error if reported else None
     caption = (
-        "On the diagonal, the observed share of high tips equals the predicted probability. The expected "
-        f"calibration error on {facts.reported_segment} trips is {error or 0:.3f}."
+        f"On the diagonal, the observed share of {facts.words.labels} equals the predicted probability. The "
+        f"expected calibration error on {facts.reported_segment} trips is {error or 0:.3f}."
     )
     return lines, caption
 
@@ -189,12 +191,13 @@ def metrics_section(facts: Facts) -> Content:
         return missing(lead, _no_metrics(facts))
     split = facts.reported_split
     tables = [
-        _metrics_table(split, segment, evaluation) for segment, evaluation in facts.evaluation[split].items()
+        _metrics_table(split, segment, evaluation, facts.words)
+        for segment, evaluation in facts.evaluation[split].items()
     ]
     return Content(lead, [*tables, _splits_table(facts)])
 
 
-def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> TableBlock:
+def _metrics_table(split: str, segment: str, evaluation: SegmentReport, words: ReportWords) -> TableBlock:
     body: list[list[str | TableCell]] = []
     for name in REPORTED_METRICS:
         span = evaluation.intervals.get(name)
@@ -221,7 +224,7 @@ def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> Table
         "metric",
         "value",
         "95 % interval",
-        *(f"improvement over {formatting.label(name)}" for name in evaluation.improvement),
+        *(f"improvement over {formatting.baseline_label(name, words)}" for name in evaluation.improvement),
     ]
     count = formatting.format_count(evaluation.metrics.rows)
     caption = f"{segment.capitalize()} trips of the {split} split, {count} rows"
@@ -268,14 +271,14 @@ def slices_section(facts: Facts) -> Content:
         return missing(lead, _no_metrics(facts))
     worst = worst_first(evaluation.slices)[:MAX_SLICES]
     blocks: list[Block] = [
-        _slices_table("Slices with the lowest AUC", worst)
+        _slices_table("Slices with the lowest AUC", worst, facts.words.labels)
         if worst
         else MissingBlock("No slice has enough trips of both classes to compare AUC values.")
     ]
     for name in facts.listed_slices:
         members = sorted((item for item in evaluation.slices if item.slice == name), key=_slice_sort_key)
         if len(members) > 1:
-            blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members))
+            blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members, facts.words.labels))
         elif name == "borough" and not members:
             text = "Slices by borough are not available: there was no zone lookup file when the trips were scored."
             blocks.append(MissingBlock(text))
@@ -296,7 +299,7 @@ def worst_first(slices: Sequence[SliceMetrics]) -> list[SliceMetrics]:
     return sorted(large, key=lambda item: item.auc or 0.0)
 
 
-def _slices_table(caption: str, slices: Sequence[SliceMetrics]) -> TableBlock:
+def _slices_table(caption: str, slices: Sequence[SliceMetrics], labels: str) -> TableBlock:
     largest = max([item.rows for item in slices] or [1])
     body: list[list[str | TableCell]] = [
         [
@@ -310,7 +313,7 @@ def _slices_table(caption: str, slices: Sequence[SliceMetrics]) -> TableBlock:
         ]
         for item in slices
     ]
-    head = ["slice", "trips", "share of high tips", "AUC", "F1", "F1 of always-positive", "log loss"]
+    head = ["slice", "trips", f"share of {labels}", "AUC", "F1", "F1 of always-positive", "log loss"]
     return TableBlock(caption=caption, header=head, rows=body)
 
 

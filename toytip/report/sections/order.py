@@ -33,12 +33,17 @@ RESULT_SECTIONS = (run.findings_section, run.run_section, run.time_section)
 NOTHING_PREPARED: Mapping[Builder, Section] = MappingProxyType({})
 
 
+def _sections_of(facts: Facts) -> Iterator[Builder]:
+    """Yield the sections of a report. Not every data set has zones."""
+    return (build for build in SECTIONS if facts.has_zones or build is not zones_section)
+
+
 def prepare_sections(facts: Facts) -> dict[Builder, Section]:
     """Return the sections that do not contain the result of the run."""
-    return {build: build(facts) for build in SECTIONS if build not in RESULT_SECTIONS}
+    return {build: build(facts) for build in _sections_of(facts) if build not in RESULT_SECTIONS}
 
 
 def build_sections(facts: Facts, prepared: Mapping[Builder, Section] = NOTHING_PREPARED) -> Iterator[Section]:
     """Yield the sections of a report. A section that fails contains the error."""
-    for build in SECTIONS:
+    for build in _sections_of(facts):
         yield prepared[build] if build in prepared else build(facts)

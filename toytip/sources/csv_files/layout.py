@@ -52,14 +52,14 @@ class _Columns:
             columns.setdefault(name, values)  # the check of the columns reports a repeated name
         self.without_values -= {name for name in self.without_values if _has_values(columns[name])}
         counts = MonthCounts()
-        for name in ("pickup_at", "dropoff_at"):
-            if name not in self.names:
+        for item in self.dataset.fields:
+            if item.kind != "time" or item.name not in self.names:
                 continue
-            column = self.names[name]
-            times = read_column(columns[column], self.dataset.fields_by_name[name], column, "")
+            column = self.names[item.name]
+            times = read_column(columns[column], item, column, "")
             if times.unreadable is not None or times.conversion not in ("", FROM_TEXT):
                 self.with_other_times.add(column)
-            if name == "pickup_at":
+            if item.name == self.dataset.time_column:
                 counts = count_numbers(month_index(times.array))
         return counts
 
@@ -77,16 +77,16 @@ def _has_values(text: pa.ChunkedArray) -> bool:
     return pc.any(pc.and_not(text.is_valid(), is_missing)).as_py() is True
 
 
-def read_csv_content(text: Any) -> CsvContent:
+def read_csv_content(text: Any, dataset: Dataset | None = None) -> CsvContent:
     """Return the content of a CSV file, given its decompressed bytes.
 
     Raises OSError or ValueError if the file cannot be read.
 
-    If the file has no column of trip records, its rows are not read.
+    If the file has no column of the data set, its rows are not read.
     """
-    csv_blocks = read_csv(text)
+    csv_blocks = read_csv(text, dataset)
     header = next(csv_blocks).layout
-    dataset = match_dataset(header.columns)
+    dataset = match_dataset(header.columns, dataset)
     names = dataset.field_names.match(header.columns)
     columns = _Columns(dataset, names, without_values=set(names.values()))
     layouts: list[CsvLayout] = []

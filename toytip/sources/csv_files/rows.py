@@ -89,7 +89,7 @@ def header_columns(head: bytes) -> tuple[str, ...]:
     return _read_header(_first_line(head.decode(encoding, "replace").encode()), encoding).columns
 
 
-def read_csv(text: Any) -> Iterator[CsvBlock]:
+def read_csv(text: Any, dataset: Dataset | None = None) -> Iterator[CsvBlock]:
     """Yield a block without rows, which has the columns of the header, and then blocks of rows.
 
     `text` is a stream of decompressed bytes, at its start. Raises OSError if the stream is
@@ -100,17 +100,17 @@ def read_csv(text: Any) -> Iterator[CsvBlock]:
     blocks = _iterate_lines(text, encoding, mark)
     first = next(blocks, b"")
     line = _first_line(_to_utf8(first, encoding))
-    layout = _read_header(line, encoding)
-    names = list(_match_fields(layout.columns).values()) or list(layout.columns)
+    layout = _read_header(line, encoding, dataset)
+    names = list(_match_fields(layout.columns, dataset).values()) or list(layout.columns)
     yield CsvBlock(layout, pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names))
     size = len(line) if encoding == "utf-8" else len(line.decode().encode(encoding))
-    yield from _read_rows(chain([first[size:]], blocks), replace(layout, offset=size))
+    yield from _read_rows(chain([first[size:]], blocks), replace(layout, offset=size), dataset)
 
 
-def read_csv_from(text: Any, layout: CsvLayout) -> Iterator[CsvBlock]:
+def read_csv_from(text: Any, layout: CsvLayout, dataset: Dataset | None = None) -> Iterator[CsvBlock]:
     """Yield the rows of a CSV file from the offset of a layout to the end, as `read_csv` does."""
     text.seek(layout.offset)
-    return _read_rows(_iterate_lines(text, layout.encoding), layout)
+    return _read_rows(_iterate_lines(text, layout.encoding), layout, dataset)
 
 
 def encoding_of(head: bytes) -> str:
@@ -127,7 +127,7 @@ def _first_line(lines: bytes) -> bytes:
     return match.group() if match else b""
 
 
-def _read_header(line: bytes, encoding: str) -> CsvLayout:
+def _read_header(line: bytes, encoding: str, dataset: Dataset | None = None) -> CsvLayout:
     """Return the layout of a file whose first line is `line`.
 
     The delimiter is the one with which the line has the most fields of a data set.
@@ -137,11 +137,11 @@ def _read_header(line: bytes, encoding: str) -> CsvLayout:
         CsvLayout(columns=_split_header(header, delimiter), delimiter=delimiter, encoding=encoding)
         for delimiter in DELIMITERS
     ]
-    return max(layouts, key=lambda layout: (len(_match_fields(layout.columns)), len(layout.columns)))
+    return max(layouts, key=lambda layout: (len(_match_fields(layout.columns, dataset)), len(layout.columns)))
 
 
-def _match_fields(columns: tuple[str, ...]) -> dict[str, str]:
-    return match_dataset(columns).field_names.match(columns)
+def _match_fields(columns: tuple[str, ...], dataset: Dataset | None) -> dict[str, str]:
+    return match_dataset(columns, dataset).field_names.match(columns)
 
 
 def _split_header(header: str, delimiter: str) -> tuple[str, ...]:
@@ -178,9 +178,9 @@ def _end_of_lines(content: bytes, encoding: str) -> int:
     return 0
 
 
-def _read_rows(blocks: Iterable[bytes], layout: CsvLayout) -> Iterator[CsvBlock]:
+def _read_rows(blocks: Iterable[bytes], layout: CsvLayout, dataset: Dataset | None) -> Iterator[CsvBlock]:
     """Yield the rows of blocks of lines. The first block decides on decimal commas."""
-    dataset = match_dataset(layout.columns)
+    dataset = match_dataset(layout.columns, dataset)
     for block in blocks:
         rows = _parse_rows(block, layout, dataset)
         if layout.comma_columns is None:
@@ -257,30 +257,34 @@ def _parse_lines(
 
 
 def read_csv_columns(
-    uri: str, storage_options: StorageOptions, layout: CsvLayout, names: Sequence[str]
+    uri: str,
+    storage_options: StorageOptions,
+    layout: CsvLayout,
+    names: Sequence[str],
+    dataset: Dataset | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield columns of a CSV file in batches, given the layout of its first rows."""
     with open_file(uri, storage_options) as stream:
-        for block in read_csv_from(open_text(stream), layout):
+        for block in read_csv_from(open_text(stream), layout, dataset):
             yield from block.rows.select(list(names)).combine_chunks().to_batches()
 
 
 class CsvReader:
     """Reads the rows of a CSV file, from the position of a layout to the end."""
 
-    def __init__(self, rows: FileRows, etag: str) -> None:
+    def __init__(self, rows: FileRows, etag: str, dataset: Dataset | None = None) -> None:
         assert rows.csv is not None, "the rows of a CSV file have a layout"
-        self._file_key = rows.uri, rows.storage_options, etag
+        self._file_key = rows.uri, rows.storage_options, etag, dataset
         self._stream = open_file(rows.uri, rows.storage_options)
-        self._names = list(_match_fields(rows.csv.columns).values())
-        self._blocks = read_csv_from(open_text(self._stream), rows.csv)
+        self._names = list(_match_fields(rows.csv.columns, dataset).values())
+        self._blocks = read_csv_from(open_text(self._stream), rows.csv, dataset)
         self._position = rows.csv.offset_row
         self._rest: pa.Table | None = None
         self.at_end = False
 
-    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+    def can_continue_to(self, rows: FileRows, etag: str, dataset: Dataset | None = None) -> bool:
         """See RowReader. A reader that starts at a later position skips the rows in between."""
-        same_file = self._file_key == (rows.uri, rows.storage_options, etag)
+        same_file = self._file_key == (rows.uri, rows.storage_options, etag, dataset)
         has_offset = rows.csv is not None and rows.csv.offset_row > self._position
         return same_file and self._position <= rows.start and not has_offset
 
