@@ -12,9 +12,8 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
-from toytip.core.redact import first_line, mask_credentials
+from toytip.core.redact import mask_credentials
 from toytip.datasets.words import Segment
-from toytip.errors import ConfigError
 from toytip.settings_files import (
     CONSTRAINTS_PATTERN,
     FILE_ENCODING,
@@ -71,6 +70,9 @@ class Settings(BaseSettings):
     project: ProjectSettings = Field(
         default_factory=ProjectSettings,
         description="Your own features, rules, label and segment: `module` is the Python file that declares them.",
+    )
+    allow_project_code: bool = _setting(
+        False, "Run the code of projects in models and versions, even if you have never run it from a file."
     )
     months: str | None = _setting(
         None,
@@ -149,7 +151,9 @@ class Settings(BaseSettings):
         None, "PEM file with the private key of this machine.", computed_default="no TLS"
     )
     state_dir: str | None = _setting(
-        None, "Folder in which toytip records its running clusters.", computed_default="~/.local/state/toytip"
+        None,
+        "Folder in which toytip records running clusters, and the code of projects that you have run.",
+        computed_default="~/.local/state/toytip",
     )
     dashboard_port: int | None = _setting(
         None,
@@ -316,8 +320,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's fixed signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources of settings in order: flags, environment, `.env`, `toytip.toml`."""
-        toml = TomlSource(settings_cls)
-        return init_settings, env_settings, dotenv_settings, toml
+        return init_settings, env_settings, dotenv_settings, TomlSource(settings_cls)
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
@@ -331,11 +334,8 @@ class Settings(BaseSettings):
         check_settings_file(Settings.model_fields)
         try:
             settings = cls(**set_flags)
-        except ValidationError as error:
+        except ValueError as error:  # a ValidationError, or another error of a variable
             raise invalid_setting(error) from None
-        except ValueError as error:  # a variable that is not JSON
-            cause, hint = first_line(error), "Correct the variable in the environment or in .env."
-            raise ConfigError(f"cannot read settings: {cause}", hint=hint) from None
         params = read_params_file(settings.params) if settings.params else {}
         try:
             return cls(**{**params, **set_flags}) if params else settings

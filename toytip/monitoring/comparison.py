@@ -171,6 +171,7 @@ def _make_report(
     return MonitoringReport(
         model=model_version,
         segment=inputs.segment,
+        declared_segment=inputs.dataset.segment.name if inputs.dataset.segment else None,
         analysis_months=tuple(month.name for month in months),
         feature_reference=tuple(map(str, plan.feature_reference)),
         performance_reference=tuple(map(str, plan.performance_reference)),

@@ -51,7 +51,7 @@ def measure_months(
     distances = [
         *_month_distances(months, summaries),
         *_time_distances(months, counts, dataset.monitoring),
-        *_label_distances(counts, dataset.label.name),
+        *_label_distances(counts, dataset),
     ]
     for name, feature in counts.items():
         distances += _feature_distances(name, feature, kept_rows, dataset)
@@ -140,14 +140,15 @@ def _in_use(counts: FeatureCounts, kept_rows: Int64Array, *, is_optional: bool) 
     return np.logical_or.accumulate(used)
 
 
-def _label_distances(counts: Mapping[str, FeatureCounts], name: str) -> Iterator[Distances]:
+def _label_distances(counts: Mapping[str, FeatureCounts], dataset: Dataset) -> Iterator[Distances]:
     if "label" not in counts:
         return
     values, other, segment, _ = counts["label"]
-    for measure, trips in ((measures.CARD_TIPS, segment), (measures.OTHER_TIPS, other)):
+    groups = [(measures.CARD_TIPS, segment), (measures.OTHER_TIPS, other)]
+    for measure, trips in groups if dataset.segment else [(measures.TIPS, other)]:
         positive, total = trips[:, values == 1].sum(axis=1), trips.sum(axis=1)
         yield Distances(
-            feature=name,
+            feature=dataset.label.name,
             measure=measure,
             matrix=month_distances.share_change(positive, total),
             rates=positive / np.maximum(total, 1),

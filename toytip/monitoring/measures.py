@@ -204,6 +204,13 @@ OTHER_TIPS = Measure(
     gross=0.4,
     sentence="{value} of the trips without card payment have a high tip, usually {reference}.",
 )
+# For data sets without a segment, and without records of the payment.
+TIPS = replace(
+    OTHER_TIPS,
+    name="high tips",
+    meaning="change of the share of high tips",
+    sentence="{value} of the trips have a high tip, usually {reference}.",
+)
 ROWS = Measure(
     name="rows per day",
     meaning="factor between the numbers of rows per day",
@@ -273,6 +280,7 @@ MEASURES = (
     FEE,
     CARD_TIPS,
     OTHER_TIPS,
+    TIPS,
     ROWS,
     EMPTY_DAYS,
     WEEKDAYS,

@@ -84,6 +84,9 @@ class MonitoringReport:
     """Version of the model."""
     segment: str
     """Segment of trips that the model was trained on: `all` or `card`."""
+    declared_segment: str | None
+    """Segment with separate metrics, for example `card`. Null if the data set does not declare a
+    segment, as for the trips of Uber and Lyft."""
     analysis_months: tuple[str, ...]
     """Analysis months, which are compared with the reference."""
     feature_reference: tuple[str, ...]

@@ -17,32 +17,32 @@ MEASURE_LABELS = {"psi": "PSI", "ks": "KS", "wasserstein": "Wasserstein distance
 MODEL_LABELS = {
     "f1": "change in F1 due to the model",
     "log_loss": "change in log loss due to the model",
-    "auc": "AUC of card trips",
+    "auc": "AUC of {segment} trips",
 }
 SHARE_LABELS = {
-    "segment": "share of card trips",
-    "segment_prevalence": "share of high tips among card trips",
+    "segment": "share of {segment} trips",
+    "segment_prevalence": "share of high tips among {segment} trips",
 }
 # Rates of these kinds have no threshold of their own: they must stay within the reference range.
 REFERENCE_RANGE_KINDS = ("missing", "rejects")
 ALERT_LEVEL = 5
 
 
-def alert_text(alert: Alert) -> str:
-    """Return the description of an alert."""
+def alert_text(alert: Alert, segment: str | None) -> str:
+    """Return the description of an alert, given the segment that the data set declares."""
+    subject = _subject(alert, segment)
     window, count = alert.window_months, len(alert.breach_months)
     breaches = f"in {count} of the latest {window} months" if window > 1 else "in the only compared month"
     value = _value_text(alert)
     if alert.kind == "drift":
         return (
-            f"{_subject(alert)}: {_measure_label(alert)} {value}, "
-            f"threshold {alert.threshold:g} exceeded {breaches}"
+            f"{subject}: {_measure_label(alert)} {value}, threshold {alert.threshold:g} exceeded {breaches}"
         )
     if _is_model_part(alert):
-        return f"{_subject(alert)}: {value}, threshold {alert.threshold:g} exceeded {breaches}"
+        return f"{subject}: {value}, threshold {alert.threshold:g} exceeded {breaches}"
     is_rate = alert.kind in REFERENCE_RANGE_KINDS
     rule = "outside the reference range" if is_rate else f"threshold {alert.threshold:g} exceeded"
-    return f"{_subject(alert)}: {value}, {alert.reference:.4f} in the reference, {rule} {breaches}"
+    return f"{subject}: {value}, {alert.reference:.4f} in the reference, {rule} {breaches}"
 
 
 def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
@@ -50,7 +50,7 @@ def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
     months: dict[str, list[str]] = {}
     for alert in report.alert_history:
         if alert.month != report.last_month:
-            months.setdefault(_subject(alert), []).append(alert.month)
+            months.setdefault(_subject(alert, report.declared_segment), []).append(alert.month)
     for subject, names in months.items():
         yield f"{subject} ({', '.join(dict.fromkeys(names))})"
 
@@ -61,7 +61,8 @@ def alerts_caption(report: MonitoringReport) -> str:
     counted = f"{count} alert{'' if count == 1 else 's'} in {last}" if count else f"No alert in {last}"
     losses = [alert.name for alert in report.active_alerts if alert.kind == "model"]
     if losses:
-        names = ", ".join("AUC of card trips" if name == "auc" else formatting.label(name) for name in losses)
+        auc = MODEL_LABELS["auc"].format(segment=report.declared_segment)
+        names = ", ".join(auc if name == "auc" else formatting.label(name) for name in losses)
         hidden = "" if "f1" in losses else " F1 alone does not show the loss."
         return f"{counted}. The model performs worse, as measured by {names}.{hidden}"
     has_labels = any(
@@ -123,13 +124,14 @@ def _exceeded_row(
         for month in report.analysis_months
     ]
     reference = formatting.NO_VALUE if first.reference is None else f"{first.reference:.4f}"
-    label = _row_label(first, _category_values(first, by_month, report.drift_by_month, value_words))
+    values = _category_values(first, by_month, report.drift_by_month, value_words)
+    label = _row_label(first, values, report.declared_segment)
     return [label, reference, _threshold_text(first), *cells]
 
 
-def _subject(measurement: Measurement) -> str:
+def _subject(measurement: Measurement, segment: str | None) -> str:
     name = measurement.name
-    return {
+    text = {
         "drift": f"drift of {name}",
         "missing": f"share of trips without {name}",
         "rejects": f"share of trips rejected for {name}",
@@ -137,6 +139,7 @@ def _subject(measurement: Measurement) -> str:
         "model": MODEL_LABELS.get(name, name),
         "estimate": f"estimated {formatting.label(name)}",
     }[measurement.kind]
+    return text.format(segment=segment)
 
 
 def _measure_label(measurement: Measurement) -> str:
@@ -159,9 +162,9 @@ def _threshold_text(measurement: Measurement) -> str:
     return f"{measurement.threshold:g}"
 
 
-def _row_label(measurement: Measurement, values: Sequence[str]) -> str:
+def _row_label(measurement: Measurement, values: Sequence[str], segment: str | None) -> str:
     if measurement.kind != "drift":
-        return _subject(measurement)
+        return _subject(measurement, segment)
     suffix = f" ({', '.join(values)})" if values else ""
     return f"{measurement.name}: {_measure_label(measurement)}{suffix}"
 

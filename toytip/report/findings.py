@@ -83,7 +83,8 @@ def _alert_findings(facts: Facts) -> Iterator[Finding]:
     if facts.monitoring is None:
         return
     for alert in facts.monitoring.active_alerts:
-        yield Finding(f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift")
+        text = alerts.alert_text(alert, facts.monitoring.declared_segment)
+        yield Finding(f"Monitoring alert in {alert.month}: {text}.", "drift")
     for warning in facts.monitoring.warnings:
         yield Finding(f"{formatting.capitalize_first(warning)}.", "drift")
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 MAX_FEATURE_ROWS = 12
 PERFORMANCE_TITLES = (
     "trips",
-    "card\nshare",
-    "high tips\nby card",
+    "{segment}\nshare",
+    "high tips\nby {segment}",
     "AUC",
     "F1",
     "estimated\nF1",
     "always\npositive",
     "F1\nchange",
-    "due to\ncard share",
+    "due to\n{segment} share",
     "due to\ntips",
     "due to\nmodel",
 )
@@ -50,7 +50,7 @@ DRIFT_TITLES = (
     "new or\nvanished",
 )
 # Columns to leave out on a narrow terminal, in this order.
-PERFORMANCE_DROP = ("always\npositive", "estimated\nF1", "high tips\nby card", "card\nshare")
+PERFORMANCE_DROP = ("always\npositive", "estimated\nF1", "high tips\nby {segment}", "{segment}\nshare")
 DRIFT_DROP = (
     "reference\nmissing",
     "missing",
@@ -84,7 +84,7 @@ def show_alerts(report: MonitoringReport, console: Console | None = None) -> Non
     console = console or make_console()
     console.print(alert_count_line(report))
     for alert in report.active_alerts:
-        print_wrapped(console, alert_text(alert), "    ", "  ")
+        print_wrapped(console, alert_text(alert, report.declared_segment), "    ", "  ")
     for line in earlier_alerts(report):
         print_wrapped(console, f"earlier alert: {line}", "    ", "  ")
 
@@ -101,11 +101,18 @@ def _format_span(months: Sequence[str]) -> str:
 
 
 def _show_performance(console: Console, report: MonitoringReport) -> None:
-    table = new_table("month", *PERFORMANCE_TITLES)
+    segment = report.declared_segment
+    # Not every data set has a segment.
+    used = [index for index, title in enumerate(PERFORMANCE_TITLES) if segment or "{segment}" not in title]
+    table = new_table("month", *(PERFORMANCE_TITLES[index].format(segment=segment) for index in used))
     reference = replace(report.reference_performance, f1_change=None)
     for performance in (reference, *report.analysis_performance):
-        table.add_row(performance.month, *_performance_cells(performance))
-    show_table(console, table, drop=PERFORMANCE_DROP)
+        cells = _performance_cells(performance)
+        table.add_row(performance.month, *(cells[index] for index in used))
+    dropped = [
+        title.format(segment=segment) for title in PERFORMANCE_DROP if segment or "{segment}" not in title
+    ]
+    show_table(console, table, drop=dropped)
 
 
 def _performance_cells(performance: MonthPerformance) -> list[str]:

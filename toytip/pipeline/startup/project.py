@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from toytip.config import Settings
-from toytip.core.dataset.dataset import Dataset, load_dataset
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.module_source import ModuleSource
+from toytip.datasets.project.loader import load_project
 from toytip.datasets.project.references import read_references
+from toytip.datasets.project.trust import record_module
 from toytip.datasets.registry import dataset_of
 from toytip.errors import ConfigError
 from toytip.store.manifest import Manifest
@@ -29,7 +31,9 @@ def read_project(file: str, kind: str) -> Dataset:
     Raises ConfigError if the module cannot be read or used.
     """
     module = ModuleSource(file=file, base=dataset_of(kind).name, source=_read_module(file))
-    return load_dataset(read_references(module))
+    dataset = load_project(read_references(module))
+    record_module(module)
+    return dataset
 
 
 def dataset_of_features(settings: Settings, features: Manifest) -> Dataset:

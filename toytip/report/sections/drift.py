@@ -23,27 +23,20 @@ MAX_HEAT_LEVEL = 5
 PERFORMANCE_HEADER = [
     "month",
     "trips",
-    "share of card trips",
-    "share of high tips among card trips",
+    "share of {segment} trips",
+    "share of high tips among {segment} trips",
     "F1",
     "estimated F1",
     "F1 of always-positive",
     "AUC",
-    "AUC of card trips",
+    "AUC of {segment} trips",
     "change in F1",
-    "due to share of card trips",
+    "due to share of {segment} trips",
     "due to share of high tips",
     "due to model",
     "change in log loss due to model",
 ]
 NO_CHANGE = [""] * 5
-# The columns about the segment of the data set, which not every data set has.
-SEGMENT_COLUMNS = {
-    "share of card trips",
-    "share of high tips among card trips",
-    "AUC of card trips",
-    "due to share of card trips",
-}
 WORSE_MODEL = (
     "The model performs worse if its part in F1 is negative, or its part in log loss is positive. "
     "Estimated F1 is computed without labels."
@@ -87,19 +80,19 @@ def _performance_table(report: MonitoringReport) -> TableBlock:
             for performance in report.analysis_performance
         ),
     ]
-    caption = "Performance by month, and causes of changes"
-    if not any(performance.segment_share for performance in (reference, *report.analysis_performance)):
-        used = [index for index, title in enumerate(PERFORMANCE_HEADER) if title not in SEGMENT_COLUMNS]
+    caption, segment = "Performance by month, and causes of changes", report.declared_segment
+    if segment is None:
+        used = [index for index, title in enumerate(PERFORMANCE_HEADER) if "{segment}" not in title]
         header, *rows = [[cells[index] for index in used] for cells in (PERFORMANCE_HEADER, *rows)]
         return TableBlock(caption=caption, header=header, rows=rows, note=WORSE_MODEL)
     return TableBlock(
         caption=caption,
-        header=PERFORMANCE_HEADER,
+        header=[title.format(segment=segment) for title in PERFORMANCE_HEADER],
         rows=rows,
-        note="The parts due to the share of card trips, the share of high tips and the model add up to the "
+        note=f"The parts due to the share of {segment} trips, the share of high tips and the model add up to the "
         "change in F1 since the reference. The model performs worse if its part in F1 is negative, its part in "
-        "log loss is positive, or AUC of card trips falls. AUC of all trips also depends on the mix of card "
-        "and other trips. Estimated F1 is computed without labels.",
+        f"log loss is positive, or AUC of {segment} trips falls. AUC of all trips also depends on the mix of "
+        f"{segment} and other trips. Estimated F1 is computed without labels.",
     )
 
 
