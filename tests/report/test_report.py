@@ -489,6 +489,7 @@ def monitoring_report(**changes):
     report = MonitoringReport(
         model="v1",
         segment="all",
+        declared_segment="card",
         analysis_months=("2023-12",),
         feature_reference=("2023-01",),
         performance_reference=("2023-11",),

@@ -204,11 +204,11 @@ OTHER_TIPS = Measure(
     gross=0.4,
     sentence="{value} of the trips without card payment have a high tip, usually {reference}.",
 )
-# For data sets without a segment, and without records of the payment.
+# For data sets without a segment, such as the trips of Uber and Lyft, whose payment is unknown.
 TIPS = replace(
     OTHER_TIPS,
     name="high tips",
-    meaning="change of the share of high tips",
+    meaning="change of the share of high tips, for data sets without a segment",
     sentence="{value} of the trips have a high tip, usually {reference}.",
 )
 ROWS = Measure(

@@ -1,0 +1,45 @@
+"""The data check of trips whose payment is unknown, because their data set has no segment."""
+
+import pytest
+
+from toytip.core.dataset.synthetic import SyntheticSpec
+from toytip.core.months import Month
+from toytip.core.partitions import SourcePartition
+from toytip.datasets.fhvhv.dataset import FHVHV
+from toytip.datasets.fhvhv.synthetic import generate_month
+from toytip.monitoring.data_check import check_months
+from toytip.monitoring.month_counts import MonthSummary
+from toytip.stages import clean, conform, profile
+from toytip.stages.featurize import featurize
+
+MONTHS = [Month(2021, month) for month in range(1, 6)]
+FAULTY = MONTHS[3]
+
+
+def summarize(month, *, tips=1.0):
+    table = generate_month(month, SyntheticSpec(rows_per_month=3_000, seed=5, drift=False))
+    partition = SourcePartition(taxi="fhvhv", month=month, uri="f", start=0, stop=len(table), number=0)
+    raw = table.to_pandas()
+    trips = conform.conform(raw.assign(tips=raw["tips"] * tips), partition, FHVHV)
+    kept, rejects = clean.clean(trips, FHVHV)
+    histograms = profile.profile(featurize(kept, FHVHV), FHVHV)
+    return MonthSummary(histograms=histograms, rows=len(table), rejects=clean.count_reasons(rejects))
+
+
+@pytest.fixture(scope="module")
+def checked():
+    summaries = {month: summarize(month, tips=0.0 if month == FAULTY else 1.0) for month in MONTHS}
+    return {month.month: month for month in check_months(summaries, MONTHS, {}, FHVHV).months}
+
+
+def test_lost_tips_are_held_and_no_payment_is_named(checked):
+    assert checked[str(FAULTY)].is_held
+    (finding,) = [finding for finding in checked[str(FAULTY)].findings if "tips" in finding.measure]
+    assert (finding.measure, finding.feature, finding.value) == ("high tips", "high_tip", 0)
+    assert finding.message.startswith("0.0 % of the trips have a high tip, usually ")
+
+
+def test_the_other_months_pass(checked):
+    assert {month: item.verdict for month, item in checked.items() if month != str(FAULTY)} == {
+        str(month): "pass" for month in MONTHS if month != FAULTY
+    }
