@@ -1,5 +1,6 @@
 """The data check of trips whose payment is unknown, because their data set has no segment."""
 
+import pyarrow.compute as pc
 import pytest
 
 from toytip.core.dataset.synthetic import SyntheticSpec
@@ -19,8 +20,9 @@ FAULTY = MONTHS[3]
 def summarize(month, *, tips=1.0):
     table = generate_month(month, SyntheticSpec(rows_per_month=3_000, seed=5, drift=False))
     partition = SourcePartition(taxi="fhvhv", month=month, uri="f", start=0, stop=len(table), number=0)
-    raw = table.to_pandas()
-    trips = conform.conform(raw.assign(tips=raw["tips"] * tips), partition, FHVHV)
+    position = table.column_names.index("tips")
+    raw = table.set_column(position, "tips", pc.multiply(table.column(position), tips))
+    trips = conform.conform(raw, partition, FHVHV)
     kept, rejects = clean.clean(trips, FHVHV)
     histograms = profile.profile(featurize(kept, FHVHV), FHVHV)
     return MonthSummary(histograms=histograms, rows=len(table), rejects=clean.count_reasons(rejects))
