@@ -79,7 +79,7 @@ def test_code_that_the_user_has_run_from_a_file_is_executed_later(source, monkey
     apply_code_policy(settings)
     require_refused(f"{source}\n# an edit")
     assert load_dataset(module_of(source)).module.source == source
-    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "state" / "project-code").stat().st_mode & 0o077 == 0
 
 
 def test_the_code_of_the_own_module_is_executed(source, monkeypatch, tmp_path):
