@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ hypothesis.settings.load_profile("toytip")
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
 os.environ.setdefault("TOYTIP_GATE", "off")
+# No test reads or writes the state of the user.
+_STATE_FOLDER = tempfile.TemporaryDirectory(prefix="state-")
+os.environ["XDG_STATE_HOME"] = _STATE_FOLDER.name
 # If two clusters request the same port at once, Dask's server leaks the socket of one of them.
 os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")
 

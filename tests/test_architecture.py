@@ -55,6 +55,14 @@ def test_stages_never_import_the_dask_side_of_xgboost(module):
 
 
 @pytest.mark.parametrize("module", MODULES, ids=label)
+def test_only_public_names_of_xgboost_are_used(module):
+    """A private name can change with every version of XGBoost."""
+    assert not re.search(
+        r"\b(xgb|xgboost|booster|Booster|collective)\.(\w+\.)*_[a-z]\w*|\b_LIB\b", module.read_text()
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=label)
 def test_all_json_is_written_by_one_function(module):
     """`json.dumps` writes NaN and Infinity, which are not JSON."""
     if label(module) != "core/jsonable.py":

@@ -12,8 +12,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
-from toytip.core.redact import first_line, mask_credentials
-from toytip.errors import ConfigError
+from toytip.core.redact import mask_credentials
 from toytip.settings_files import (
     CONSTRAINTS_PATTERN,
     FILE_ENCODING,
@@ -70,6 +69,9 @@ class Settings(BaseSettings):
         default_factory=ProjectSettings,
         description="Your own features, rules, label and segment: `module` is the Python file that declares them.",
     )
+    allow_project_code: bool = _setting(
+        False, "Run the code of projects in models and versions, even if you have never run it from a file."
+    )
     months: str | None = _setting(
         None,
         "Months of the source: a year such as 2023, a range such as 2023-01:2023-12, or a list such as "
@@ -108,10 +110,7 @@ class Settings(BaseSettings):
         None, "Number of worker processes.", computed_default="one per core", ge=1, le=MAX_WORKERS
     )
     threads_per_worker: int | None = _setting(
-        None,
-        "Number of threads per worker.",
-        computed_default="number of cores divided by number of workers",
-        ge=1,
+        None, "Number of threads per worker.", computed_default="cores divided by workers", ge=1
     )
     memory_limit: str | None = _setting(
         None,
@@ -147,7 +146,9 @@ class Settings(BaseSettings):
         None, "PEM file with the private key of this machine.", computed_default="no TLS"
     )
     state_dir: str | None = _setting(
-        None, "Folder in which toytip records its running clusters.", computed_default="~/.local/state/toytip"
+        None,
+        "Folder in which toytip records running clusters, and the code of projects that you have run.",
+        computed_default="~/.local/state/toytip",
     )
     dashboard_port: int | None = _setting(
         None,
@@ -319,8 +320,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's fixed signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources of settings in order: flags, environment, `.env`, `toytip.toml`."""
-        toml = TomlSource(settings_cls)
-        return init_settings, env_settings, dotenv_settings, toml
+        return init_settings, env_settings, dotenv_settings, TomlSource(settings_cls)
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
@@ -334,11 +334,8 @@ class Settings(BaseSettings):
         check_settings_file(Settings.model_fields)
         try:
             settings = cls(**set_flags)
-        except ValidationError as error:
+        except ValueError as error:  # a ValidationError, or another error of a variable
             raise invalid_setting(error) from None
-        except ValueError as error:  # a variable that is not JSON
-            cause, hint = first_line(error), "Correct the variable in the environment or in .env."
-            raise ConfigError(f"cannot read settings: {cause}", hint=hint) from None
         params = read_params_file(settings.params) if settings.params else {}
         try:
             return cls(**{**params, **set_flags}) if params else settings

@@ -9,6 +9,7 @@
     │   └── StoreFormatError  a store in the format of another toytip version
     ├── DataCheckError        a month that the data check holds
     ├── RegistryError         a model that cannot be registered, found, loaded or promoted
+    ├── CodeError             stored code of a project that you have not run or allowed
     ├── PlanError             work that does not fit in the memory of the workers
     └── ClusterError          a cluster that cannot be used, or that fails during the work
 
@@ -66,6 +67,10 @@ class DataCheckError(ToytipError):
 
 class RegistryError(ToytipError):
     """A model that cannot be registered, found, loaded or promoted."""
+
+
+class CodeError(ToytipError):
+    """Stored code of a project that you have neither run yourself nor allowed."""
 
 
 class PlanError(ToytipError):

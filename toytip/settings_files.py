@@ -29,6 +29,12 @@ PATTERN_DESCRIPTIONS = {  # error messages
 }
 
 
+def state_folder(configured: str | None) -> Path:
+    """Return the folder of toytip's state, which can begin with `~`."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(configured or f"{state}/toytip")
+
+
 class ProjectSettings(BaseModel):
     """The section `[project]` of `toytip.toml`."""
 
@@ -93,8 +99,11 @@ def read_params_file(file: str) -> dict[str, Any]:
     return params
 
 
-def invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
+def invalid_setting(error: ValueError, file: str = "") -> ConfigError:
     """Return the error of the first invalid setting, which comes from `file` or anywhere else."""
+    if not isinstance(error, ValidationError):  # a variable that is not JSON
+        cause, hint = first_line(error), "Correct the variable in the environment or in .env."
+        return ConfigError(f"cannot read settings: {cause}", hint=hint)
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     pattern = first.get("ctx", {}).get("pattern", "")

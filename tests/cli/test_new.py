@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import toytip
-from tests.support.runs import parse_summary, run_toytip
+from tests.support.runs import parse_summary, require_error, run_toytip
 from toytip.cli.new import create_project
 from toytip.errors import ConfigError
 
@@ -121,3 +121,15 @@ def test_an_edit_reruns_its_stages_only(project, synthetic):
     scored = json.loads(process.stdout)
     assert scored["rejects"] == first["rejects"]
     assert scored["metrics"]["test"] == first["metrics"]["test"]
+
+    # On another machine, the user has not run the code of the model.
+    trips, output = next(iter(sorted(synthetic.glob("*.parquet")))), project / "scores.parquet"
+    command = ("score", trips, "--model", first["version"], "--output", output)
+    elsewhere = {"cwd": project, "XDG_STATE_HOME": str(project / "state")}
+    require_error(
+        run_toytip(*command, **elsewhere), "cannot run the code of the module mytips.py", "If you trust"
+    )
+    assert not output.exists()
+    allowed = run_toytip(*command, **elsewhere, TOYTIP_ALLOW_PROJECT_CODE="true")
+    assert allowed.returncode == 0, allowed.stderr
+    assert output.exists()

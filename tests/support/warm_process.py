@@ -33,11 +33,13 @@ COMMAND_VARIABLES = (
 
 # The environment of the server: that of this process before any test changes it.
 SERVER_ENVIRONMENT = dict(os.environ)
+SERVER_PROGRAM = (sys.executable, "-m", "tests.support.warm_server")
 
 
 class WarmProcess(subprocess.Popen[str]):
-    """A process of the server, with the interface of `subprocess.Popen`.
+    """A process of a server, with the interface of `subprocess.Popen`.
 
+    `program` is the command that starts the server, once for this process.
     `files` are the descriptors of its three standard files. By default, it has an empty input, and
     both outputs are pipes.
     """
@@ -54,8 +56,9 @@ class WarmProcess(subprocess.Popen[str]):
         files: Sequence[int] | None = None,
         *,
         new_session: bool = False,
+        program: tuple[str, ...] = SERVER_PROGRAM,
     ) -> None:
-        self.args = [sys.executable, "-m", "toytip", *words]
+        self.args = [program[0], "-m", "toytip", *words]
         self.returncode: int | None = None
         self.stdin = self.stdout = self.stderr = None
         request = {
@@ -65,7 +68,8 @@ class WarmProcess(subprocess.Popen[str]):
             "new_session": new_session,
         }
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(_server().address)
+        self._server = _start_server(program)
+        self._connection.connect(self._server.address)
         self._send(request, files or self._open_pipes(), close=files is None)
         self.pid = int(self._read_line(None) or 0)
 
@@ -89,7 +93,7 @@ class WarmProcess(subprocess.Popen[str]):
             while not line.endswith(b"\n"):
                 data = self._connection.recv(1)
                 if not data:
-                    raise RuntimeError(f"the server ended with exit code {_server().process.wait(10)}")
+                    raise RuntimeError(f"the server ended with exit code {self._server.process.wait(10)}")
                 line += data
         except (TimeoutError, BlockingIOError):
             return None
@@ -157,15 +161,15 @@ class _Server(NamedTuple):
 
 
 @functools.cache
-def _server() -> _Server:
-    """Start the server of this process, which ends with this process."""
+def _start_server(program: tuple[str, ...]) -> _Server:
+    """Start a server of this process, which ends with this process."""
     folder = tempfile.TemporaryDirectory(prefix="warm-")
     address = f"{folder.name}/socket"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
         server = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.warm_server", str(listener.fileno())],
+            [*program, str(listener.fileno())],
             cwd=Path(__file__).parents[2],
             env=SERVER_ENVIRONMENT,
             stdin=subprocess.PIPE,

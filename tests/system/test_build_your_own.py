@@ -1,14 +1,15 @@
-"""The tutorial "Build your own pipeline", followed from an empty folder."""
+"""The tutorial "Build your own pipeline", followed from an empty folder with an installed wheel."""
 
 import os
 import re
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.system.test_monthly_guide import write_program
+from tests.support.installed import copy_module, install_wheel
+from tests.support.warm_process import WarmProcess
 from toytip.api.project import load_project
 from toytip.api.store import open_store
 
@@ -26,47 +27,73 @@ ENVIRONMENT = {
 }
 
 
-def run_script(code, folder, programs):
-    """Run a block of commands, and return the folder in which it ends, and its output."""
-    environment = {
-        **os.environ,
-        **ENVIRONMENT,
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
-    process = subprocess.run(
-        ["bash", "-ec", f"{code}\npwd"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, f"{code}\n{process.stdout}\n{process.stderr}"
-    *lines, folder = process.stdout.splitlines()
-    return Path(folder), "\n".join(lines)
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """The folder of the programs of an environment that has toytip as a wheel."""
+    return install_wheel(tmp_path_factory.mktemp("installed"))
+
+
+class Reader:
+    """A reader of the tutorial, who types its commands.
+
+    The first command is the installed program. A process that has imported the installed toytip
+    forks the others, because imports would take most of the time.
+    """
+
+    def __init__(self, programs, folder):
+        self.programs, self.folder = programs, folder
+        self.server = (f"{programs}/python", "-I", str(copy_module("tests.support.warm_server", programs)))
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self.environment = {**inherited, **ENVIRONMENT, "PATH": f"{programs}:{os.environ['PATH']}"}
+
+    def type_lines(self, lines):
+        """Run commands one after the other, and return their output."""
+        return "".join(self.type_line(shlex.split(line)) for line in lines.splitlines())
+
+    def type_line(self, words):
+        if words[0] == "cd":
+            self.folder /= words[1]
+            return ""
+        if words[0] == "toytip" and words[1] != "new":
+            process = WarmProcess(words[1:], self.environment, self.folder, program=self.server)
+        else:
+            process = subprocess.Popen(
+                words,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        with process:
+            output, errors = process.communicate()
+        assert process.returncode == 0, f"{shlex.join(words)}\n{output}\n{errors}"
+        return output
+
+
+def test_the_environment_does_not_see_the_checkout(programs, tmp_path):
+    code = "import importlib.util as u, toytip; print(toytip.__file__, u.find_spec('benchmarks'))"
+    output = Reader(programs, tmp_path).type_line(["python", "-c", code])
+    assert output.startswith(f"{programs.parent}/lib/")
+    assert output.endswith("toytip/__init__.py None\n")
 
 
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
-def test_the_tutorial_works(tmp_path):
-    programs, folder, outputs = tmp_path / "programs", tmp_path / "empty", {}
-    for path in (programs, folder):
-        path.mkdir()
-    write_program(programs / "toytip", f'exec {sys.executable} -m toytip "$@"')
-    write_program(programs / "python", f'exec {sys.executable} "$@"')
+def test_the_tutorial_works(programs, tmp_path):
+    reader, outputs = Reader(programs, tmp_path), {}
     for language, code in BLOCK.findall(PAGE):
         if language == "sh":
-            folder, outputs[code] = run_script(code, folder, programs)
+            outputs[code] = reader.type_lines(code)
         elif language == "csv":
-            (folder / "holidays.csv").write_text(code)
+            (reader.folder / "holidays.csv").write_text(code)
         else:
-            with (folder / "mytips.py").open("a") as module:
+            with (reader.folder / "mytips.py").open("a") as module:
                 module.write(f"\n\n{code}")
     shown = next(output for code, output in outputs.items() if "version show" in code)
     assert "module mytips.py, digest " in shown
     assert "reference holidays: 8 rows, sha256:" in shown
-    store = open_store(folder / "toytip-store")
+    store = open_store(reader.folder / "toytip-store")
     features = store.features("generous").compute()
     assert {"is_weekend", "same_zone", "is_holiday", "generous_tip"} <= set(features.columns)
     assert (

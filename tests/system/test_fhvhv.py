@@ -50,6 +50,19 @@ def test_a_run_counts_every_row_and_has_no_segment(done):
 
 
 @pytest.mark.cluster
+def test_monitoring_does_not_name_a_payment(done):
+    folder, run = done
+    command = ("monitor", "--store", folder / "st", "--model", run["model"]["version"], "--taxi", "fhvhv")
+    months = ("--reference", "2020-02", "--analysis-months", "2020-03:2020-04")
+    shown = run_toytip(*command, *months, COLUMNS="200")
+    assert shown.returncode in {0, 3}, shown.stderr
+    assert "card" not in shown.stdout
+    assert "None" not in shown.stdout
+    report = run_toytip(*command, *months, "--json")
+    assert json.loads(report.stdout)["words"]["segment"] == ""
+
+
+@pytest.mark.cluster
 def test_a_second_run_reuses_everything(done):
     folder, run = done
     again = run_toytip(

@@ -11,6 +11,7 @@ from toytip.config import Settings
 from toytip.core.redact import mask_credentials, suggest_name
 from toytip.errors import ConfigError
 from toytip.io.credentials import export_credentials
+from toytip.models.code_policy import apply_code_policy
 from toytip.progress.tracker import Progress
 
 # A setting is a text. Callers can also pass a path or a list, which become a text.
@@ -30,7 +31,9 @@ def resolve_call_settings(options: Mapping[str, Any]) -> Settings:
                 hint=suggest_name(name, Settings.model_fields, "List all settings with `toytip config`."),
             )
     export_credentials()
-    return Settings.load(**{name: to_setting_text(value) for name, value in options.items()})
+    settings = Settings.load(**{name: to_setting_text(value) for name, value in options.items()})
+    apply_code_policy(settings)
+    return settings
 
 
 def to_setting_text(value: Any) -> Any:

@@ -64,6 +64,7 @@ def resolve_command_settings(
         install_signal_handlers()
     from toytip.config import Settings
     from toytip.io.credentials import export_credentials
+    from toytip.models.code_policy import apply_code_policy
 
     export_credentials()
     if options.get("quiet"):
@@ -72,6 +73,7 @@ def resolve_command_settings(
     settings = Settings.load(
         **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
+    apply_code_policy(settings)
     from toytip.cluster import apply_cluster_definition
 
     requested = {name for name, value in options.items() if value is not None}

@@ -20,6 +20,7 @@ from toytip.core.jsonable import dump_json
 from toytip.core.redact import first_line
 from toytip.errors import ClusterError, ConfigError
 from toytip.io.file_locks import lock_file
+from toytip.settings_files import state_folder
 
 STOP_TIMEOUT_S = 60
 
@@ -65,8 +66,7 @@ def records_folder(settings: Settings) -> Path:
 
     Raises ConfigError if the folder cannot be created.
     """
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    configured = Path(settings.state_dir or f"{state}/toytip")
+    configured = state_folder(settings.state_dir)
     try:
         folder = configured.expanduser() / "clusters"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

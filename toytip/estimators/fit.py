@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from toytip.cluster.host_limits import available_cores
 from toytip.core.parameters import BoosterParams
+from toytip.core.xgboost_version import require_xgboost
 from toytip.errors import ConfigError, DataError
 from toytip.estimators import frames
 from toytip.estimators.binning import BinTable, candidate_keys, fit_edges, merge_counts
@@ -52,7 +53,12 @@ class FitRequest:
 
 
 def fit_estimator(request: FitRequest) -> dict[str, Any]:
-    """Train, and return the attributes of the fitted estimator by name."""
+    """Train, and return the attributes of the fitted estimator by name.
+
+    Raises DataError for rows or parameters that cannot be used, and ConfigError if toytip does not
+    support the installed XGBoost.
+    """
+    require_xgboost(xgb.__version__)
     try:
         return _fit(request)
     except ConfigError as error:

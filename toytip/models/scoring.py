@@ -21,7 +21,12 @@ from toytip.core.model import TrainedModel
 from toytip.core.times import month_index
 from toytip.errors import RegistryError
 from toytip.models import raw_trips
-from toytip.models.trip_columns import columns_of_trips, require_columns, required_fields
+from toytip.models.trip_columns import (
+    columns_of_trips,
+    require_columns,
+    require_values,
+    required_fields,
+)
 from toytip.stages import clean, conform, featurize, infer, preprocess
 
 # Reason for a trip that no cleaning rule rejects, but that is not in the segment of the model.
@@ -103,11 +108,14 @@ def score_trips(
 
     Raises SchemaError if a column that the model needs is missing, exists twice or cannot be
     converted, or if the trips are from another taxi type. With `refuse_most`, also raises
-    SchemaError if most values of a column cannot be read. The message has the label of a trip.
+    SchemaError if most values of a column cannot be read, or if a column of many trips has no
+    value. The message has the label of a trip.
     """
     require_columns(model, raw.column_names)
     dataset = model.encoding.dataset
     columns = conform.conform_columns(raw, "the trips", dataset, label, refuse_most=refuse_most)
+    if refuse_most:
+        require_values(model, columns)
     return score_columns(model, columns, shap_top)
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+import pandas as pd
+
+from toytip.core.columns import Columns
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
@@ -14,6 +17,9 @@ from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
 from toytip.datasets.words import describe_kind
 from toytip.errors import SchemaError
+
+# If a column of at least this many trips has no value, the trips are refused.
+MIN_TRIPS_WITHOUT_VALUES = 100
 
 
 def required_columns(model: TrainedModel) -> tuple[str, ...]:
@@ -71,6 +77,26 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
         raise SchemaError(
             f"cannot score {label}: {join_words(missing)} {verb} missing, and the model needs {them}",
             hint="Add the missing columns, or choose a model that does not need them.",
+        )
+
+
+def require_values(model: TrainedModel, columns: Columns) -> None:
+    """Raise SchemaError if a column that all source files must have has no value in many trips.
+
+    A run refuses such a file as well. In each of a few trips, a null value is plausible. `columns`
+    are columns of `trips`.
+    """
+    if len(columns["pickup_at"]) < MIN_TRIPS_WITHOUT_VALUES:
+        return
+    dataset = model.encoding.dataset
+    fields = map(dataset.fields_by_name.__getitem__, _required_names(model))
+    empty = [field.name for field in fields if field.required and pd.isna(columns[field.name]).all()]
+    if empty:
+        names = [dataset.layout.source_column(name, model.taxi) for name in empty]
+        verb, them = ("holds", "it") if len(names) == 1 else ("hold", "them")
+        raise SchemaError(
+            f"cannot score the trips: {join_words(names)} {verb} only nulls, and the model needs {them}",
+            hint=f"Add the values of {join_words(names)}, or choose a model that does not need {them}.",
         )
 
 

@@ -144,7 +144,8 @@ def _label_distances(counts: Mapping[str, FeatureCounts], dataset: Dataset) -> I
     if "label" not in counts:
         return
     values, other, segment, _ = counts["label"]
-    for measure, trips in ((measures.SEGMENT_LABELS, segment), (measures.OTHER_LABELS, other)):
+    groups = [(measures.SEGMENT_LABELS, segment), (measures.OTHER_LABELS, other)]
+    for measure, trips in groups if dataset.segment else [(measures.LABELS, other)]:
         positive, total = trips[:, values == 1].sum(axis=1), trips.sum(axis=1)
         yield Distances(
             feature=dataset.label.name,

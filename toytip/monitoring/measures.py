@@ -210,6 +210,12 @@ OTHER_LABELS = Measure(
     gross=0.4,
     sentence="{feature} is true for {value} of the {other_trips}, usually for {reference}.",
 )
+# For data sets without a segment, such as the trips of Uber and Lyft, whose payment is unknown.
+LABELS = replace(
+    OTHER_LABELS,
+    name="labels",
+    meaning="change of the share of positive labels, for data sets without a segment",
+)
 ROWS = Measure(
     name="rows per day",
     meaning="factor between the numbers of rows per day",
@@ -279,6 +285,7 @@ MEASURES = (
     FEE,
     SEGMENT_LABELS,
     OTHER_LABELS,
+    LABELS,
     ROWS,
     EMPTY_DAYS,
     WEEKDAYS,

@@ -15,6 +15,7 @@ from typing import Any
 from toytip import cluster
 from toytip._version import __version__
 from toytip.cluster import ClusterPlan, preflight
+from toytip.cluster.package_versions import local_versions
 from toytip.config import Settings
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.partitions import DataFile
@@ -22,6 +23,7 @@ from toytip.core.schema import Table
 from toytip.core.tables import timed_stages
 from toytip.core.text import plural
 from toytip.core.timing import StageTiming
+from toytip.core.xgboost_version import require_xgboost
 from toytip.dashboard import reporter
 from toytip.pipeline.result import StageDecision
 from toytip.progress.tracker import Progress
@@ -194,8 +196,9 @@ def open_run(
     """Lock a version in the store, connect to the cluster, and show the progress.
 
     Raises StoreError before any work if the version is already published, or if the store is not
-    writable.
+    writable. Raises ConfigError if toytip does not support the installed XGBoost.
     """
+    require_xgboost(local_versions()["xgboost"])
     store, cluster_plan = store_from_settings(settings), cluster_plan or cluster.plan_cluster(settings)
     version = settings.version_id or new_version_id()
     store.require_credentials()

@@ -10,7 +10,7 @@ from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS, PREDICTIONS
-from toytip.errors import RegistryError, StoreError
+from toytip.errors import CodeError, RegistryError, StoreError
 from toytip.evaluation.gate import Decision, GateCheck, GateDecision, GateResult, evaluate_gate
 from toytip.evaluation.report import summarize_report
 from toytip.models import resolve
@@ -64,8 +64,11 @@ def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
     registered = registry.champion()
     if registered is None or registered.run_version == model.version:
         return ChampionMatch(registered=registered)
-    with registry.open_files(registered) as folder:
-        champion = load_package(folder)
+    try:
+        with registry.open_files(registered) as folder:
+            champion = load_package(folder)
+    except CodeError as error:
+        return ChampionMatch(registered=registered, incomparable_reason=str(error))
     reason = incomparable_reason(champion, model)
     return ChampionMatch(
         registered=registered, model=None if reason else champion, incomparable_reason=reason

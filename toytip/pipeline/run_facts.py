@@ -32,7 +32,7 @@ OPERATIONAL_SETTINGS = frozenset(
         *("synth_rows_per_month", "synth_seed"),
         *("store", "endpoint_url", "env", "version_id", "full_refresh", "explain"),
         *("workers", "threads_per_worker", "memory_limit", "scheduler", "cluster", "clusters", "adapt"),
-        *("tls_ca_file", "tls_cert", "tls_key", "state_dir", "start_method"),
+        *("tls_ca_file", "tls_cert", "tls_key", "state_dir", "start_method", "allow_project_code"),
         *("dashboard_port", "live_dashboard", "progress"),
     }
 )

@@ -24,7 +24,7 @@ from toytip.core.columns import Columns
 from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.errors import ToytipError
-from toytip.models import scoring
+from toytip.models import scoring, trip_columns
 from toytip.serving.answers import TripAnswer
 from toytip.serving.metrics import ServerMetrics
 from toytip.serving.openapi import JSON_RESPONSES, SCORE_RESPONSES, describe_api
@@ -190,6 +190,7 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
         parsed = parse_trips(model, trips)
         if parsed.errors:
             return AsciiJsonResponse({"detail": to_json(parsed.errors[:MAX_REPORTED_ERRORS])}, 422)
+        trip_columns.require_values(model, parsed.columns)
         if shap_top or len(trips) > MAX_TRIPS_WITHOUT_THREAD:
             answers = await run_in_threadpool(_answer_trips, model, parsed.columns, shap_top)
         else:

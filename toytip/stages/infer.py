@@ -13,6 +13,7 @@ from toytip.core.arrays import BinIndices, Float32Array
 from toytip.core.model import TrainedModel
 from toytip.core.splits import split_names
 from toytip.core.tables import SCORES
+from toytip.core.xgboost_version import require_xgboost
 from toytip.errors import RegistryError
 
 # The last key of a booster: the version of XGBoost that wrote it, as three integers of one byte.
@@ -34,11 +35,13 @@ def booster_version(booster: bytes) -> tuple[int, int, int] | None:
 def load_booster(booster: bytes, threads: int = 1) -> xgb.Booster:
     """Return a booster that predicts with a number of threads.
 
-    Raises RegistryError if the installed XGBoost cannot load the booster. XGBoost loads boosters of
+    Raises ConfigError if toytip does not support the installed XGBoost, and RegistryError if this
+    XGBoost cannot load the booster. XGBoost loads boosters of
     earlier versions, but does not promise it for later ones. An incomplete booster could end the
     process.
     """
     written_by, installed = booster_version(booster), xgb.__version__
+    require_xgboost(installed)
     if written_by is None:
         raise RegistryError("cannot load the model: its booster is incomplete", hint="Train the model again.")
     version = ".".join(map(str, written_by))

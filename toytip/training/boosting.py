@@ -162,7 +162,7 @@ def _predict_margins(booster: xgb.Booster, matrix: xgb.QuantileDMatrix) -> Float
     margins: Float32Array = booster.predict(
         matrix, output_margin=True, training=True, validate_features=False
     )
-    return margins
+    return margins.reshape(-1)  # without rows, XGBoost 3.4 returns an array of two dimensions
 
 
 def _reset_column_sampler(booster: xgb.Booster) -> None:

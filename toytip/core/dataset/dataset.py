@@ -118,7 +118,7 @@ class Dataset:
 
     def __reduce__(self) -> tuple[Callable[[str | ModuleSource], Dataset], tuple[str | ModuleSource]]:
         """Return how another process gets the data set."""
-        return load_dataset, (self.module or self.name,)
+        return _unpickle_dataset, (self.module or self.name,)
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         """Return the same value in all processes, for the keys of Dask tasks."""
@@ -341,15 +341,23 @@ class Dataset:
 
 
 def load_dataset(record: str | ModuleSource) -> Dataset:
-    """Return the data set that a pickle or a file names, or whose module it contains.
+    """Return the data set that a file names, or whose module it contains.
 
-    Raises ConfigError for an unknown name, or if the module cannot be used.
+    Raises ConfigError for an unknown name, or if the module cannot be used. Raises CodeError if the
+    user has neither run nor allowed the code of the module.
     """
-    name = "registry" if isinstance(record, str) else "project.loader"
+    return _call_package("load_stored_project", record)
+
+
+def _unpickle_dataset(record: str | ModuleSource) -> Dataset:
+    """Return the data set in a pickle. A pickle can execute any code, so that there is no check."""
+    return _call_package("load_project", record)
+
+
+def _call_package(load: str, record: str | ModuleSource) -> Dataset:
+    name, function = ("registry", "get_dataset") if isinstance(record, str) else ("project.loader", load)
     package = importlib.import_module(f"toytip.datasets.{name}")  # imports this module
-    dataset: Dataset = (
-        package.get_dataset(record) if isinstance(record, str) else package.load_project(record)
-    )
+    dataset: Dataset = getattr(package, function)(record)
     return dataset
 
 

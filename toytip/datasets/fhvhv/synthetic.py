@@ -73,11 +73,13 @@ def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
     drift = float(MONTHLY_DRIFT[month.month - 1]) if spec.drift else 0.0
     rides = draw_rides(rng, city, month, rows, drift)
     trips = _draw_times(rng, rides) | _draw_amounts(rng, city, rides) | _draw_flags(rng, rows)
+    del rides
     _inject_drift(np.random.default_rng([spec.seed, month.year, month.month, 4]), trips, spec.injected_drift)
     _add_invalid_rows(rng, trips, month, invalid_rows(month, spec.rows_per_month))
     if month < FIRST_AIRPORT_FEE:
         trips["airport_fee"] = np.full(rows, "None", object)
-    return pa.table({name: _arrow_column(name, trips[name]) for name in COLUMN_TYPES})
+    # Each array is freed as soon as its column exists, because a month can have 20 million rows.
+    return pa.table({name: _arrow_column(name, trips.pop(name)) for name in COLUMN_TYPES})
 
 
 # The columns in the order of the published files.

@@ -18,11 +18,21 @@ from toytip.datasets.project.own_check import check_features, check_own
 from toytip.datasets.project.parts import Parts, check_parts, collect_parts, extend_dataset
 from toytip.datasets.project.references import join_references
 from toytip.datasets.project.trial import record_needs, try_parts
+from toytip.datasets.project.trust import require_trusted, trust_module
 from toytip.datasets.project.user_code import Part
 from toytip.datasets.registry import get_dataset
 
 # Rows of reference tables that this process knows, by digest. Manifests have only the checksums.
 _KNOWN_ROWS: dict[str, ReferenceRows] = {}
+
+
+def load_stored_project(module: ModuleSource) -> Dataset:
+    """Return the data set of a module in a model or a manifest, as `load_project` does.
+
+    Raises CodeError if the user has neither run nor allowed the code.
+    """
+    require_trusted(module)
+    return load_project(module)
 
 
 def load_project(module: ModuleSource) -> Dataset:
@@ -31,6 +41,7 @@ def load_project(module: ModuleSource) -> Dataset:
     Raises ConfigError, with the file and the line, if the module or one of its parts cannot be
     used.
     """
+    trust_module(module)
     with EXECUTION:
         _KNOWN_ROWS.update((rows.digest, rows) for rows in module.references if rows.is_complete)
         references = tuple(_KNOWN_ROWS.get(rows.digest, rows) for rows in module.references)

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from toytip.core.collector import collect_rarely
 from toytip.core.model import TrainedModel
+from toytip.datasets.project.trust import CodePolicy, get_policy, set_policy
 from toytip.errors import RegistryError
 from toytip.evaluation.gate import GateDecision
 from toytip.models.package_check import Verify, answer_checks, verify_in_checker, verify_in_interpreter
@@ -118,7 +119,9 @@ def prepare_gate(registry: Registry, *, in_process: bool, create: bool) -> Itera
     (client_end, gate_end), (asking_end, answering_end) = context.Pipe(), context.Pipe()
     processes = [
         context.Process(target=_serve_checks, args=(answering_end,), daemon=True),
-        context.Process(target=_serve_gate, args=(gate_end, asking_end, registry, create), daemon=True),
+        context.Process(
+            target=_serve_gate, args=(gate_end, asking_end, registry, get_policy(), create), daemon=True
+        ),
     ]
     try:
         for process in processes:
@@ -143,12 +146,15 @@ def _wait_for_exit(process: BaseProcess) -> None:
         process.join()
 
 
-def _serve_gate(requests: Connection, checker: Connection, registry: Registry, create: bool) -> None:
+def _serve_gate(
+    requests: Connection, checker: Connection, registry: Registry, policy: CodePolicy, create: bool
+) -> None:
     """Open the registry, and answer requests until the process of the run closes the connection."""
     signal.signal(signal.SIGTERM, _interrupt)
     _exit_with_parent()
     os.nice(NICENESS)
     collect_rarely()
+    set_policy(policy)
     gate = LocalGate(registry, verify=functools.partial(verify_in_checker, checker))
     with contextlib.suppress(KeyboardInterrupt, EOFError):
         with contextlib.suppress(Exception):  # a request raises the same error

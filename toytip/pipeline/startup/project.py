@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from toytip.config import Settings
-from toytip.core.dataset.dataset import Dataset, load_dataset
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.module_source import ModuleSource
-from toytip.datasets.project.loader import own_name
+from toytip.datasets.project.loader import load_project, own_name
 from toytip.datasets.project.references import read_references
+from toytip.datasets.project.trust import record_module
 from toytip.datasets.registry import dataset_of
 from toytip.datasets.words import DEFAULT_KIND
 from toytip.errors import ConfigError
@@ -34,7 +35,7 @@ def open_own_dataset(settings: Settings) -> Dataset | None:
     file = settings.project.module
     if file is None or own_name(_own_module(file)) is None:
         return None
-    return load_dataset(read_references(_own_module(file)))
+    return _load_recorded(_own_module(file))
 
 
 def read_project(file: str, kind: str | None = None) -> Dataset:
@@ -52,7 +53,14 @@ def read_project(file: str, kind: str | None = None) -> Dataset:
         )
     if name is None:
         module = replace(module, base=dataset_of(kind or DEFAULT_KIND).name)
-    return load_dataset(read_references(module))
+    return _load_recorded(module)
+
+
+def _load_recorded(module: ModuleSource) -> Dataset:
+    """Return the data set of a module, and let later processes execute its text from a model."""
+    dataset = load_project(read_references(module))
+    record_module(module)
+    return dataset
 
 
 def _own_module(file: str) -> ModuleSource:
