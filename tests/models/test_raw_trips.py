@@ -65,6 +65,12 @@ FORMS = {
         pl.col("VendorID").cast(pl.Categorical), *(pl.col(name).dt.to_string() for name in TIMES)
     ),
     "list of dicts": lambda f: f.to_dict("records"),
+    "pickup as the index": lambda f: f.set_index(TIMES[0]),
+    "times as the index": lambda f: f.set_index(TIMES),
+    "pickup as the index and as a column": lambda f: f.set_index(TIMES[0], drop=False),
+    "pickup of New York as the index": lambda f: f.set_index(f[TIMES[0]].dt.tz_localize("America/New_York")).drop(
+        columns=TIMES[0]
+    ),
     "list with other keys": lambda f: [{**trip, 7: 1, None: 2} for trip in f.to_dict("records")],
 }
 
@@ -92,6 +98,8 @@ def test_the_result_has_the_index_of_the_trips():
     shuffled = TRIPS.sample(frac=1, random_state=1).set_axis(list("abcdefgh") * 5)
     scored = predict(shuffled)
     assert scored.index.tolist() == shuffled.index.tolist()
+    by_time = predict(TRIPS.set_index(TIMES[0]))
+    assert by_time.index.tolist() == TRIPS[TIMES[0]].tolist()
     one = predict(TRIPS.iloc[7])
     assert (one.index.tolist(), one["probability"].tolist()) == ([7], [EXPECTED[7]])
     assert (

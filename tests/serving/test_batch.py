@@ -90,7 +90,7 @@ def test_explanations_of_trips_on_stdin(model_store, to_dicts):
     assert [set(item) for item in explanations] == [{"feature", "value", "log_odds"}] * 3
     sizes = [abs(item["log_odds"]) for item in explanations]
     assert sizes == sorted(sizes, reverse=True)
-    assert done.stderr.startswith("1 trips scored by model v")
+    assert done.stderr.startswith("1 trip scored by model v")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from toytip.cli.options import (
     output_option,
 )
 from toytip.cli.render.stdout import stdout_closed
+from toytip.core.text import plural
 from toytip.errors import ConfigError, ToytipError
 
 app = new_app("score")
@@ -96,7 +97,8 @@ def score(
         typer.echo(note, err=True)
     target = f" to {output}" if output else ""
     typer.echo(
-        f"{report.scored_count:,} trips scored{target} by model {report.model_version}{unscored}", err=True
+        f"{plural(report.scored_count, 'trip')} scored{target} by model {report.model_version}{unscored}",
+        err=True,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -129,12 +129,28 @@ def _frame_to_table(frame: pd.DataFrame) -> pa.Table:
             "cannot score the trips: the columns of the frame are a MultiIndex",
             hint="Give each column one name, for example with `frame.columns.get_level_values(0)`.",
         )
-    names = [str(name) for name in frame.columns]
-    positions = [position for position, name in enumerate(names) if has_field(name)]
-    if not positions:
+    columns = [*_columns_of(frame), *_columns_of_index(frame)]
+    if not columns:
         return _table_without_columns(len(frame))
-    arrays = [_series_to_arrow(frame.iloc[:, position]) for position in positions]
-    return pa.Table.from_arrays(arrays, [names[position] for position in positions])
+    names, series = zip(*columns, strict=True)
+    return pa.Table.from_arrays(list(map(_series_to_arrow, series)), list(names))
+
+
+def _columns_of(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series[Any]]]:
+    """Yield the columns of a frame that are fields. A name can occur twice."""
+    for position, name in enumerate(map(str, frame.columns)):
+        if has_field(name):
+            yield name, frame.iloc[:, position]
+
+
+def _columns_of_index(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series[Any]]]:
+    """Yield the levels of the index that are fields, for example after `set_index`.
+
+    With `set_index(name, drop=False)`, the frame also has the column, which counts.
+    """
+    for level, name in enumerate(map(str, frame.index.names)):
+        if has_field(name) and name not in frame.columns:
+            yield name, frame.index.get_level_values(level).to_series()
 
 
 def _series_to_arrow(series: pd.Series[Any]) -> pa.Array:

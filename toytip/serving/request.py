@@ -12,7 +12,7 @@ import numpy.typing as npt
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
-from toytip.core.text import join_words
+from toytip.core.text import join_words, plural
 from toytip.datasets.registry import detect_kind
 from toytip.datasets.words import KINDS
 from toytip.models import trip_columns
@@ -85,7 +85,10 @@ def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
             f"cannot read the request: the body has {VALUES_PER_COLUMN}. {EXPECTED_BODY} ({WRITE_TRIPS})",
         )
     if len(body) > max_trips and isinstance(body, list):
-        raise RequestError(413, f"cannot read the request: {len(body)} trips exceed the limit of {max_trips}")
+        raise RequestError(
+            413,
+            f"cannot read the request: {plural(len(body), 'trip')} exceed the limit of {max_trips:,}",
+        )
     return body
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toytip.core.text import verb
 from toytip.report import formatting
 from toytip.report.blocks import Block, MissingBlock, Picture, PicturesBlock, TableBlock, TableCell
 from toytip.report.charts import data as charts
@@ -57,7 +58,7 @@ def _zone_map(facts: Facts) -> Picture:
     }
     low, high = (formatting.format_share(pick(shares.values(), default=None)) for pick in (min, max))
     caption = (
-        f"{len(shares)} of {len(facts.zone_outlines)} zones have at least {MIN_ZONE_TRIPS} "
+        f"{len(shares)} of {len(facts.zone_outlines)} zones {verb(len(shares), 'has', 'have')} at least {MIN_ZONE_TRIPS} "
         f"{_rated_trips(facts.zones)} in training. The share of high tips in these zones ranges from {low} to {high}. Each shade stands for a "
         "quarter of these zones."
     )
