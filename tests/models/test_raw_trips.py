@@ -68,9 +68,9 @@ FORMS = {
     "pickup as the index": lambda f: f.set_index(TIMES[0]),
     "times as the index": lambda f: f.set_index(TIMES),
     "pickup as the index and as a column": lambda f: f.set_index(TIMES[0], drop=False),
-    "pickup of New York as the index": lambda f: f.set_index(f[TIMES[0]].dt.tz_localize("America/New_York")).drop(
-        columns=TIMES[0]
-    ),
+    "pickup of New York as the index": lambda f: f.set_index(
+        f[TIMES[0]].dt.tz_localize("America/New_York")
+    ).drop(columns=TIMES[0]),
     "list with other keys": lambda f: [{**trip, 7: 1, None: 2} for trip in f.to_dict("records")],
 }
 

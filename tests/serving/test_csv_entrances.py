@@ -91,6 +91,18 @@ CONTENTS = {
     "index": FRAME.to_csv(),
     "trailing comma": TEXT.replace("\n", ",\n"),
     "quotes": FRAME.to_csv(index=False, quoting=1),
+    "single quotes": FRAME.to_csv(index=False, quoting=1, quotechar="'"),
+    "single quotes without a quoted header": TEXT.partition("\n")[0]
+    + "\n"
+    + FRAME.to_csv(index=False, quoting=1, quotechar="'").partition("\n")[2],
+    "single quotes around some values": FRAME.to_csv(index=False, quoting=2, quotechar="'"),
+    "single quotes and separators": FRAME.assign(note="it''s a,b;c").to_csv(
+        index=False, quoting=1, quotechar="'", doublequote=True
+    ),
+    "single quotes, semicolons and UTF-16": FRAME.to_csv(
+        index=False, quoting=1, quotechar="'", sep=";", decimal=","
+    ).encode("utf-16"),
+    "single quotes in another column": FRAME.assign(note="'fine'", other="a,b").to_csv(index=False),
     "empty lines": TEXT.replace("\n", "\n\n", 3) + "\n\n",
     "no end of line": TEXT.rstrip("\n"),
     "American times": FRAME.assign(
@@ -211,6 +223,18 @@ FAULTS = {
     "days before months": (
         FRAME.assign(**{t: FRAME[t].dt.strftime("%d/%m/%Y %I:%M:%S %p") for t in TIMES}).to_csv(index=False),
         "column lpep_pickup_datetime has times of 12 hours with the day before the month",
+    ),
+    "no header": (
+        TEXT.partition("\n")[2],
+        "the columns have no names, but values such as '1' and '2023-01-",
+    ),
+    "numbers as a header": (
+        FRAME.to_csv(index=False, header=list(map(str, range(len(FRAME.columns))))),
+        "the columns have no names, but values such as '0' and '1'",
+    ),
+    "a line break in single quotes": (
+        FRAME.assign(note="5\nstars").to_csv(index=False, quoting=1, quotechar="'"),
+        "line 2: a quoted text contains a line break",
     ),
     "a web page": ("<!DOCTYPE html>", "it is a web page or an XML document"),
     "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a Git LFS pointer"),

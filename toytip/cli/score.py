@@ -9,7 +9,7 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import new_app
-from toytip.cli.command import print_json, resolve_command_settings
+from toytip.cli.command import EXIT_UNREAD, print_json, resolve_command_settings
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import (
     JsonOption,
@@ -103,6 +103,6 @@ def score(
 
 
 def _exit_if_unread(output: str | None) -> None:
-    """Exit if the scores go to stdout, and nothing reads stdout any longer."""
+    """Exit as `cat` does if the scores go to stdout, and nothing reads stdout any longer."""
     if output is None and stdout_closed():
-        raise typer.Exit
+        raise typer.Exit(EXIT_UNREAD)

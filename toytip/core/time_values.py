@@ -197,7 +197,7 @@ def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
         (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
         (NUMBER_PATTERN, _parse_epochs, f"from {EPOCH_NUMBERS} as text"),
     ):
-        rows = np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False))
+        rows = _matches(text, pattern)
         if rows.any():
             times[rows] = parse(text.filter(pa.array(rows)))
             conversions.append(conversion)
@@ -264,13 +264,22 @@ def count_date_orders(column: pa.ChunkedArray, month: int | None = None) -> tupl
 
 
 def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
+    """Return the other reading of a column (see `other_times`), for the times that have two."""
+    times = other_times(column)
+    if times is None or not is_text(column.type):
+        return times
+    text = pc.utf8_trim_whitespace(to_text(column))
+    return times[_matches(text, ZONED_TIME_PATTERN) | _matches(text, NUMBER_PATTERN)]
+
+
+def other_times(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
     """Return the times if a zone or an epoch number does not mean what `read_times` assumes.
 
     The label of a zone can be wrong, so that the digits are those of New York's clock. Epoch
     numbers can be instants. Returns None if the column has only one plausible reading.
     """
     if is_text(column.type):
-        return _other_reading_of_text(pc.utf8_trim_whitespace(to_text(column)))
+        return _other_times_of_text(pc.utf8_trim_whitespace(to_text(column)))
     times = read_times(column)
     if not times.conversion:
         return None
@@ -281,10 +290,15 @@ def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
     return None if np.array_equal(digits_in_zone, times.array, equal_nan=True) else digits_in_zone
 
 
-def _other_reading_of_text(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
-    zoned = text.filter(pc.match_substring_regex(text, ZONED_TIME_PATTERN))
-    numbers = text.filter(pc.match_substring_regex(text, NUMBER_PATTERN))
-    if not len(zoned) and not len(numbers):
+def _other_times_of_text(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
+    zoned, numbers = _matches(text, ZONED_TIME_PATTERN), _matches(text, NUMBER_PATTERN)
+    if not zoned.any() and not numbers.any():
         return None
-    digits = pc.replace_substring_regex(zoned, r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
-    return np.concatenate([_parse_iso(digits), to_new_york(_parse_epochs(numbers))])
+    times = _read_mixed_texts(text).array
+    digits = pc.replace_substring_regex(text.filter(pa.array(zoned)), r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
+    times[zoned], times[numbers] = _parse_iso(digits), to_new_york(times[numbers])
+    return times
+
+
+def _matches(text: pa.ChunkedArray, pattern: str) -> BoolArray:
+    return np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False), bool)

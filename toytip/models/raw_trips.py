@@ -14,7 +14,7 @@ import pyarrow as pa
 from toytip.core.dataset.dataset import Dataset
 from toytip.datasets.registry import has_field
 from toytip.errors import SchemaError
-from toytip.models.trip_columns import NamedTrips
+from toytip.models.trip_columns import NamedTrips, require_names
 from toytip.stages import conform
 
 EXPECTED_TYPES = "a pandas DataFrame, an Arrow table or a list of dicts"
@@ -131,6 +131,7 @@ def _frame_to_table(frame: pd.DataFrame) -> pa.Table:
         )
     columns = [*_columns_of(frame), *_columns_of_index(frame)]
     if not columns:
+        require_names(list(map(str, frame.columns)))
         return _table_without_columns(len(frame))
     names, series = zip(*columns, strict=True)
     return pa.Table.from_arrays(list(map(_series_to_arrow, series)), list(names))
@@ -171,6 +172,7 @@ def _arrow_to_table(trips: Any) -> pa.Table:
         raise _not_trips(trips) from None
     positions = [position for position, name in enumerate(table.column_names) if has_field(name)]
     if not positions:
+        require_names(table.column_names)
         return _table_without_columns(len(table))
     names = [table.column_names[position] for position in positions]
     return pa.Table.from_arrays([_with_plain_text(table.column(position)) for position in positions], names)

@@ -10,8 +10,10 @@ from typing import Any
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
+from toytip.core.dataset.unnamed import ADD_NAMES, describe_unnamed
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
+from toytip.datasets.registry import has_field
 from toytip.errors import SchemaError
 
 
@@ -65,12 +67,19 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
             f"cannot score {label}: {describe_repeated(repeated)}",
             hint="Remove all but one of the columns for each field.",
         )
+    require_names(columns, label)
     if missing := missing_columns(model, columns):
         verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         raise SchemaError(
             f"cannot score {label}: {join_words(missing)} {verb} missing, and the model needs {them}",
             hint="Add the missing columns, or choose a model that does not need them.",
         )
+
+
+def require_names(columns: Collection[str], label: str = "the trips") -> None:
+    """Raise SchemaError if the names of the columns are values."""
+    if not any(map(has_field, columns)) and (problem := describe_unnamed(columns)):
+        raise SchemaError(f"cannot score {label}: {problem}", hint=ADD_NAMES)
 
 
 def columns_of_trips(

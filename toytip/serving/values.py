@@ -125,6 +125,11 @@ def _number_in_text(value: Any) -> float:
     return float(text)
 
 
+def is_zoned_time(value: Any) -> bool:
+    """Return whether a value is a time with a UTC offset, as text."""
+    return isinstance(value, str) and _IS_ZONED_TIME(value.strip()) is not None
+
+
 def _read_time(value: Any) -> dt.datetime | None:
     if value is None:
         return None

@@ -17,16 +17,19 @@ from toytip.core.columns import ColumnValues
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
+from toytip.core.dataset.unnamed import ADD_NAMES, describe_unnamed
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words, plural
-from toytip.core.time_values import EPOCH_NUMBERS, count_date_orders, other_reading
+from toytip.core.time_pairs import find_contradiction, fix_of, meaning_of
+from toytip.core.time_values import count_date_orders, other_reading
 from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
 from toytip.datasets.words import KINDS
 from toytip.errors import SourceError
 from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
+    CONVERT,
     KIND_DESCRIPTIONS,
     WRITE_ISO_TIMES,
     RowLabel,
@@ -38,12 +41,6 @@ from toytip.stages.conform import (
     read_column,
 )
 
-# Fixes of columns, whose names replace {}.
-CONVERT = {
-    "time": "Convert {} to a time, for example to a timestamp or to text such as 2023-01-31 20:15:00.",
-    "code": "Convert {} to a whole number.",
-    "amount": "Convert {} to a number.",
-}
 ADD_VALUES = "Add the values of {}."
 DOWNLOAD_PUBLISHED = "If the TLC published the file, download it again."
 # Times are in the wrong time zone if so many of them are 1 to 6 hours outside of the month of the
@@ -98,7 +95,7 @@ def check_columns(
         else:
             findings.add_type(field, column, schema.field(column).type, may_have_other_numbers)
     if findings.unusual:
-        _check_values(findings, month, read)
+        _check_values(findings, columns, month, read)
     if findings.problems:
         raise SourceError(f"cannot use {name}: {findings.description}", hint=findings.hint)
     return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
@@ -115,6 +112,8 @@ def find_taxi(name: str, names: Sequence[str]) -> str:
     if repeated := dataset.field_names.find_repeated(names):
         raise SourceError(f"cannot use {name}: {describe_repeated(repeated)}", hint=_merge_hint(repeated))
     columns = dataset.field_names.match(names)
+    if not columns and (problem := describe_unnamed(names)):
+        raise SourceError(f"cannot use {name}: {problem}", hint=ADD_NAMES)
     if "pickup_at" not in columns:
         raise SourceError(
             f"cannot use {name}: it is not a {join_words(KINDS, 'or')} trip record",
@@ -230,7 +229,15 @@ class _Findings:
             self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}, self.dataset).values():
             if unreadable.is_most:
-                self.add_problem(unreadable.describe(self.label), column, CONVERT[field.kind])
+                self.add_problem(unreadable.describe(self.label), column, unreadable.fix)
+
+    def add_contradiction(self, raw: pa.Table) -> None:
+        """Add a problem if the pickup and dropoff times of rows contradict each other."""
+        names = self.dataset.field_names.match(raw.column_names)
+        if not self.problems and {"pickup_at", "dropoff_at"} <= names.keys():
+            problem = find_contradiction(raw, names["pickup_at"], names["dropoff_at"])
+            if problem is not None:
+                self.add_problem(str(problem), problem.column, problem.fix)
 
     def add_day_first(self, column: str, day_first: int, month_first: int) -> bool:
         """Add a problem if more times have the day first than the month. Return whether they do."""
@@ -243,15 +250,24 @@ def _plain(raw: pa.Table, column: str) -> pa.ChunkedArray:
     return decode_dictionary(raw.column(column))
 
 
-def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:
+def _columns_to_read(unusual: Mapping[str, Field], columns: Mapping[str, str]) -> list[str]:
+    """Return the unusual columns, and both time columns if one of them is unusual."""
+    times = [columns[name] for name in ("pickup_at", "dropoff_at") if name in columns]
+    return list(dict.fromkeys([*unusual, *(times if any(name in unusual for name in times) else ())]))
+
+
+def _check_values(
+    findings: _Findings, columns: Mapping[str, str], month: Month | None, read: ColumnReader
+) -> None:
     """Convert the first batch of unusual columns, and all pickup times if they are unusual."""
-    first = pa.Table.from_batches([next(read(list(findings.unusual)))])
+    first = pa.Table.from_batches([next(read(_columns_to_read(findings.unusual, columns)))])
     converted = {
         column: read_column(first.column(column), field, column, "")
         for column, field in findings.unusual.items()
     }
     for column, field in findings.unusual.items():
         findings.add_values(first, column, converted[column], field)
+    findings.add_contradiction(first)
     pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
     if pickup is None or findings.problems:
         return
@@ -306,14 +322,9 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
 
 
 def _add_zone_problem(findings: _Findings, pickup: str, conversion: str, shifted: _PickupCounts) -> None:
-    is_zoned = EPOCH_NUMBERS not in conversion
-    meaning = "instants of their time zone" if is_zoned else "New York's clock"
     findings.add_problem(
-        f"column {pickup} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
+        f"column {pickup} contradicts the month of the file: read as {meaning_of(conversion)}, {shifted.as_read:,} of "
         f"{shifted.rows:,} pickups are in the hours before or after the month",
         pickup,
-        "The times are probably New York's clock with the label of another zone. Remove the label, for "
-        'example with frame["{}"].dt.tz_localize(None) in pandas.'
-        if is_zoned
-        else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC.",
+        fix_of(conversion),
     )

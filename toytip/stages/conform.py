@@ -31,6 +31,7 @@ from toytip.core.number_values import (
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
+from toytip.core.time_pairs import find_contradiction
 from toytip.core.time_values import FROM_TEXT, count_date_orders, is_time, read_times
 from toytip.errors import SchemaError
 
@@ -39,6 +40,16 @@ ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": 
 WRITE_ISO_TIMES = (
     "Write {} as text such as 2023-01-31 20:15:00. In pandas, pandas.to_datetime(times, "
     "format='%d/%m/%Y %I:%M:%S %p') reads the times."
+)
+# Fixes of columns, whose names replace {}.
+CONVERT = {
+    "time": "Convert {} to a time, for example to a timestamp or to text such as 2023-01-31 20:15:00.",
+    "code": "Convert {} to a whole number.",
+    "amount": "Convert {} to a number.",
+}
+REMOVE_QUOTES = (
+    'Remove the quotes around the values of {}. In pandas, read_csv(file, quotechar="\'") reads values in single '
+    "quotes."
 )
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
@@ -120,8 +131,10 @@ def conform_columns(
         if unreadable.is_most:
             raise SchemaError(
                 f"cannot use {uri}: {unreadable.describe(label)}",
-                hint=f"Convert the column to {KIND_DESCRIPTIONS[unreadable.kind]}.",
+                hint=unreadable.fix.format(unreadable.column),
             )
+    if refuse_most:
+        _require_equal_clocks(raw, uri, dataset, by_field)
     columns = {name: column.array for name, column in by_field.items()}
     return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
 
@@ -135,6 +148,20 @@ def _require_month_first(raw: pa.Table, uri: str, dataset: Dataset) -> None:
                 raise SchemaError(
                     f"cannot use {uri}: {describe_day_first(name)}", hint=WRITE_ISO_TIMES.format(name)
                 )
+
+
+def _require_equal_clocks(
+    raw: pa.Table, uri: str, dataset: Dataset, converted: Mapping[str, ColumnValues]
+) -> None:
+    """Raise SchemaError if the pickup and dropoff times contradict each other."""
+    names = dataset.field_names.match(raw.column_names)
+    if not {"pickup_at", "dropoff_at"} <= converted.keys():
+        return
+    conversions = {converted[name].conversion for name in ("pickup_at", "dropoff_at")}
+    if conversions <= {"", FROM_TEXT}:
+        return
+    if problem := find_contradiction(raw, names["pickup_at"], names["dropoff_at"]):
+        raise SchemaError(f"cannot use {uri}: {problem}", hint=problem.fix)
 
 
 def describe_day_first(column: str) -> str:
@@ -182,6 +209,12 @@ class UnreadableValues:
     line 2."""
     example: str
     """The unreadable value of this row, as text."""
+
+    @property
+    def fix(self) -> str:
+        """How to correct the column, whose name replaces {}."""
+        is_quoted = len(self.example) > 1 and self.example[0] == self.example[-1] and self.example[0] in "'\""
+        return REMOVE_QUOTES if is_quoted else CONVERT[self.kind]
 
     @property
     def is_most(self) -> bool:

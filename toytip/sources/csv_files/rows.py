@@ -34,6 +34,7 @@ from toytip.stages.conform import FIRST_ROW_LINE
 CSV_BLOCK_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 4 * 2**20
 DELIMITERS = (",", ";", "\t", "|")
+SINGLE_QUOTE = "'"
 # The mark of UTF-32 begins with that of UTF-16.
 ENCODINGS_BY_MARK = {
     codecs.BOM_UTF8: "utf-8",
@@ -100,11 +101,14 @@ def read_csv(text: Any) -> Iterator[CsvBlock]:
     blocks = _iterate_lines(text, encoding, mark)
     first = next(blocks, b"")
     line = _first_line(_to_utf8(first, encoding))
-    layout = _read_header(line, encoding)
+    size = len(line) if encoding == "utf-8" else len(line.decode().encode(encoding))
+    rows = [first[size:]]
+    while not (text_of_rows := _to_utf8(rows[-1], encoding).strip()) and (block := next(blocks, None)):
+        rows.append(block)
+    layout = _with_quote(_read_header(line, encoding), line, _first_line(text_of_rows))
     names = list(_match_fields(layout.columns).values()) or list(layout.columns)
     yield CsvBlock(layout, pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names))
-    size = len(line) if encoding == "utf-8" else len(line.decode().encode(encoding))
-    yield from _read_rows(chain([first[size:]], blocks), replace(layout, offset=size))
+    yield from _read_rows(chain(rows, blocks), replace(layout, offset=size))
 
 
 def read_csv_from(text: Any, layout: CsvLayout) -> Iterator[CsvBlock]:
@@ -132,9 +136,8 @@ def _read_header(line: bytes, encoding: str) -> CsvLayout:
 
     The delimiter is the one with which the line has the most fields of a data set.
     """
-    header = line.decode(errors="replace").lstrip("\ufeff").rstrip("\r\n")
     layouts = [
-        CsvLayout(columns=_split_header(header, delimiter), delimiter=delimiter, encoding=encoding)
+        CsvLayout(columns=_split_line(line, delimiter), delimiter=delimiter, encoding=encoding)
         for delimiter in DELIMITERS
     ]
     return max(layouts, key=lambda layout: (len(_match_fields(layout.columns)), len(layout.columns)))
@@ -144,12 +147,27 @@ def _match_fields(columns: tuple[str, ...]) -> dict[str, str]:
     return match_dataset(columns).field_names.match(columns)
 
 
-def _split_header(header: str, delimiter: str) -> tuple[str, ...]:
+def _split_line(line: bytes, delimiter: str, quote: str = '"') -> tuple[str, ...]:
+    text = line.decode(errors="replace").lstrip("\ufeff").rstrip("\r\n")
     try:
-        names = next(csv.reader([header], delimiter=delimiter), [])
+        values = next(csv.reader([text], delimiter=delimiter, quotechar=quote), [])
     except csv.Error:
         return ("",)
-    return tuple(name.strip() for name in names) or ("",)
+    return tuple(value.strip() for value in values) or ("",)
+
+
+def _with_quote(layout: CsvLayout, header: bytes, row: bytes) -> CsvLayout:
+    """Return a layout with single quotes if names, or values of trips, are in single quotes."""
+    names, values = layout.columns, _split_line(row, layout.delimiter)
+    of_trips = [value for name, value in zip(names, values, strict=False) if _match_fields((name,))]
+    if not any(map(_is_in_single_quotes, (*names, *of_trips))):
+        return layout
+    columns = _split_line(header, layout.delimiter, SINGLE_QUOTE)
+    return replace(layout, columns=columns, quote=SINGLE_QUOTE)
+
+
+def _is_in_single_quotes(value: str) -> bool:
+    return len(value) > 1 and value.startswith(SINGLE_QUOTE) and value.endswith(SINGLE_QUOTE)
 
 
 def _iterate_lines(text: Any, encoding: str, start: bytes = b"") -> Iterator[bytes]:
@@ -207,7 +225,7 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     try:
         rows = pa.Table.from_arrays(_parse_lines(lines, layout, positions, broken), names)
     except pa.ArrowInvalid:
-        _require_rows_in_lines(lines, layout.delimiter, first_line)
+        _require_rows_in_lines(lines, layout, first_line)
         if not broken:
             raise
         raise ValueError(
@@ -215,14 +233,14 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
             f"and the header has {plural(broken[0].expected_columns, 'column')}"
         ) from None
     if len(rows) != len(_NOT_EMPTY_LINE.findall(lines)):
-        _require_rows_in_lines(lines, layout.delimiter, first_line)
+        _require_rows_in_lines(lines, layout, first_line)
     return rows
 
 
-def _require_rows_in_lines(lines: bytes, delimiter: str, first_line: int) -> None:
+def _require_rows_in_lines(lines: bytes, layout: CsvLayout, first_line: int) -> None:
     """Raise ValueError if a row has several lines. `first_line` is the number of the first line."""
     texts = [line.decode("latin-1") for line in _NOT_EMPTY_LINE.findall(lines)]
-    reader = csv.reader(texts, delimiter=delimiter)
+    reader = csv.reader(texts, delimiter=layout.delimiter, quotechar=layout.quote)
     for row in range(len(texts)):
         with contextlib.suppress(csv.Error):  # a text is very long
             next(reader, None)
@@ -245,7 +263,7 @@ def _parse_lines(
         pa.BufferReader(lines),
         # Only one thread knows the numbers of lines.
         pv.ReadOptions(column_names=columns, use_threads=False, block_size=len(lines) + 1),
-        pv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep_broken),
+        pv.ParseOptions(delimiter=layout.delimiter, quote_char=layout.quote, invalid_row_handler=keep_broken),
         pv.ConvertOptions(
             include_columns=used,
             column_types=dict.fromkeys(used, pa.binary()),  # not all text is valid UTF-8
