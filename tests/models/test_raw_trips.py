@@ -199,6 +199,34 @@ def test_other_objects_are_rejected(trips):
         predict(trips)
 
 
+@pytest.mark.parametrize(
+    ("trips", "advice"),
+    [
+        (RECORDS[0], r"not dict\. To score one trip as a dict, use predict\(\[trip\]\)"),
+        ([*RECORDS, THREE.iloc[0]], r"not a list with Series\. Convert each trip to a dict"),
+        ("trips.parquet", r"not str\. To score a file, use predict"),
+    ],
+)
+def test_the_error_for_another_object_says_what_to_do(trips, advice):
+    with pytest.raises(TypeError, match=advice):
+        predict(trips)
+
+
+@pytest.mark.parametrize(
+    ("trips", "cause"),
+    [
+        (pd.DataFrame(THREE.to_numpy()), "the columns have no names, but values such as '0' and '1'"),
+        (pa.table({"a": [1]}), r"no column is a column of trips \(the first columns are 'a'\)"),
+        ([{"a": 1}], r"cannot score trip 0: no column is a column of trips"),
+        (pd.DataFrame(index=range(3)), "lpep_pickup_datetime, .* are missing, and the model needs them"),
+    ],
+)
+def test_a_frame_without_columns_of_trips_is_an_error(trips, cause):
+    with pytest.raises(SchemaError, match=cause) as caught:
+        predict(trips)
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us"])
 @pytest.mark.parametrize("zone", [None, "UTC"])
 def test_far_times_of_pandas_are_no_plausible_times(unit, zone):

@@ -288,7 +288,14 @@ def test_text_in_utf16_without_a_mark_is_an_error(name, tmp_path):
 
 CSV_FAULTS = {
     "a value too many": (lambda text: text + "1,2\n", "line 94 has 2 values, and the header has 19 columns"),
-    "no header": (lambda text: text.partition("\n")[2], "it is not a yellow, green or fhvhv trip record"),
+    "no header": (
+        lambda text: text.partition("\n")[2],
+        "the columns have no names, but values such as '2023-02-",
+    ),
+    "numbers as a header": (
+        lambda text: ",".join(map(str, range(19))) + "\n" + text.partition("\n")[2],
+        "the columns have no names, but values such as '0' and '1'",
+    ),
     "only a header": (lambda text: text.partition("\n")[0] + "\n", "the file has no rows"),
     "a column twice": (
         lambda text: re.sub("(?m)$", ",0.5", text.rstrip("\n")).replace(",0.5", ",extra", 1),

@@ -43,7 +43,7 @@ EPOCH_NUMBERS = "epoch numbers"
 _POWERS_AFTER_MINUTES = (1, 10**2, 10**5)
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
-_TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
+_TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
 NAIVE_TIME_PATTERN = rf"^{_TIME}$"
 ZONED_TIME_PATTERN = rf"^{_TIME} ?(Z|z|UTC|[+-]\d{{2}}(:?\d{{2}})?)$"
 # The format of CSV files from NYC Open Data.
@@ -215,6 +215,7 @@ def _parse_zoned(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
 def _parse_iso(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
     """Return times without a zone, or the UTC times at instants."""
     text = pc.replace_substring_regex(pc.replace_substring(text, ",", "."), r"(\.\d{6})\d+", r"\1")
+    text = pc.replace_substring_regex(text, r"[ T](\d:)", r" 0\1")
     times = pd.to_datetime(
         pd.Series(text.to_pylist(), dtype="str"), format="ISO8601", errors="coerce", utc=True
     )

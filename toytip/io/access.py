@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import threading
@@ -139,6 +140,8 @@ def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str
     scheme = uri_scheme(uri)
     if scheme == "s3":
         return s3_filesystem(storage_options), uri.removeprefix("s3://")
+    if FILESYSTEM_PACKAGES.get(scheme) == "gcsfs":  # it logs each failed request with a traceback
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     try:
         fs, path = fsspec.core.url_to_fs(uri, **(client_options(uri) if is_http(uri) else {}))
     except ImportError:

@@ -187,11 +187,14 @@ def _with_plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _table_without_columns(rows: int) -> pa.Table:
-    return pa.table({"none": pa.nulls(rows)})
+    return pa.table({"": pa.nulls(rows)})
 
 
 def _not_trips(trips: Any) -> TypeError:
-    return TypeError(
-        f"cannot score the trips: expected {EXPECTED_TYPES}, not {type(trips).__name__}. "
-        "To score a file, use predict(pandas.read_parquet(file))"
-    )
+    kind, advice = type(trips).__name__, "To score a file, use predict(pandas.read_parquet(file))"
+    if isinstance(trips, Mapping):
+        advice = "To score one trip as a dict, use predict([trip])"
+    elif isinstance(trips, Sequence) and not isinstance(trips, str | bytes):
+        first = next(item for item in trips if not isinstance(item, Mapping))
+        kind, advice = f"a {kind} with {type(first).__name__}", "Convert each trip to a dict"
+    return TypeError(f"cannot score the trips: expected {EXPECTED_TYPES}, not {kind}. {advice}")

@@ -77,9 +77,16 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
 
 
 def require_names(columns: Collection[str], label: str = "the trips") -> None:
-    """Raise SchemaError if the names of the columns are values."""
-    if not any(map(has_field, columns)) and (problem := describe_unnamed(columns)):
+    """Raise SchemaError if no column is a field, for example because the names are values."""
+    if not any(columns) or any(map(has_field, columns)):
+        return
+    if problem := describe_unnamed(columns):
         raise SchemaError(f"cannot score {label}: {problem}", hint=ADD_NAMES)
+    names = ", ".join(f"{name!r:.60}" for name in list(columns)[:3])
+    raise SchemaError(
+        f"cannot score {label}: no column is a column of trips (the first columns are {names})",
+        hint="Use the column names of the TLC.",
+    )
 
 
 def columns_of_trips(

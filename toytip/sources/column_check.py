@@ -117,8 +117,12 @@ def find_taxi(name: str, names: Sequence[str]) -> str:
     if "pickup_at" not in columns:
         raise SourceError(
             f"cannot use {name}: it is not a {join_words(KINDS, 'or')} trip record",
-            hint=f"Use files with a column {join_words(_pickup_columns(), 'or')}. "
-            f"This file has the columns {', '.join(repr(name[:60]) for name in names[:5])}, ...",
+            hint=f"Use files with a column {join_words(_pickup_columns(), 'or')}. This file has "
+            + (
+                f"the columns {', '.join(repr(name[:60]) for name in names[:5])}, ..."
+                if names
+                else "no columns."
+            ),
         )
     taxi = dataset.layout.detect_kind(names) or _taxi_in_name(name, dataset)
     if taxi is None:

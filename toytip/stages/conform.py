@@ -53,6 +53,8 @@ REMOVE_QUOTES = (
 )
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
+# Single values in a column that is otherwise empty do not show what the column is.
+MIN_PRESENT_SHARE = 0.01
 # Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
 RowLabel = Callable[[int], str]
 # Line 1 of a CSV file is the header. Empty lines do not count.
@@ -204,6 +206,8 @@ class UnreadableValues:
     """Number of unreadable values."""
     present: int
     """Number of values that are not missing."""
+    rows: int
+    """Number of rows."""
     row: int
     """Number of the first row with an unreadable value in its file, from 0. Row 0 of a CSV file is
     line 2."""
@@ -219,7 +223,8 @@ class UnreadableValues:
     @property
     def is_most(self) -> bool:
         """Whether so many values are unreadable that the column is not one of this field."""
-        return self.count > MAX_UNREADABLE_SHARE * self.present
+        is_filled = self.present > MIN_PRESENT_SHARE * self.rows
+        return is_filled and self.count > MAX_UNREADABLE_SHARE * self.present
 
     def describe(self, label: RowLabel = label_row) -> str:
         """Return the problem as text. `label` names the row."""
@@ -243,6 +248,7 @@ def find_unreadable(
             kind=dataset.fields_by_name[name].kind,
             count=count,
             present=count + int(np.count_nonzero(pd.notna(converted.array))),
+            rows=len(converted.array),
             row=row,
             example=f"{_plain(raw.column(names[name])[row]):.60}",
         )

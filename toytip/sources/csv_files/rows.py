@@ -6,7 +6,6 @@ Only numbers change: they lose the separators of groups of digits, and a decimal
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import gzip
@@ -18,6 +17,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from toytip.core.access import StorageOptions
@@ -27,28 +27,28 @@ from toytip.core.partitions import CsvLayout, FileRows
 from toytip.core.text import plural
 from toytip.datasets.registry import match_dataset
 from toytip.io.access import open_file
+from toytip.sources.csv_files.header import (
+    ENCODINGS_BY_MARK,
+    encoding_of,
+    header_of,
+    leading_line,
+    line_of_header,
+    match_fields,
+    read_header,
+    to_utf8,
+    with_quote,
+)
 from toytip.sources.csv_files.numbers import columns_with_decimal_commas, with_plain_numbers
 from toytip.sources.formats import GZIP_MAGIC
 from toytip.stages.conform import FIRST_ROW_LINE
 
 CSV_BLOCK_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 4 * 2**20
-DELIMITERS = (",", ";", "\t", "|")
-SINGLE_QUOTE = "'"
-# The mark of UTF-32 begins with that of UTF-16.
-ENCODINGS_BY_MARK = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 CSV_HINT = (
     "Correct the lines of the file, or convert it to Parquet. "
     "A text that contains the delimiter must be in double quotes, and must end in its line."
 )
 _NOT_EMPTY_LINE = re.compile(rb"[^\r\n]+")
-_FIRST_LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)?")
 
 
 class CsvBlock(NamedTuple):
@@ -80,16 +80,6 @@ def _read(text: Any, size: int) -> bytes:
         raise OSError(f"the compressed data is corrupt or incomplete: {error}") from None
 
 
-def header_columns(head: bytes) -> tuple[str, ...]:
-    r"""Return the names of the columns of a CSV file that begins with `head`.
-
-    >>> header_columns(b"VendorID; fare_amount\r\n2;14,2")
-    ('VendorID', 'fare_amount')
-    """
-    encoding = encoding_of(head)
-    return _read_header(_first_line(head.decode(encoding, "replace").encode()), encoding).columns
-
-
 def read_csv(text: Any) -> Iterator[CsvBlock]:
     """Yield a block without rows, which has the columns of the header, and then blocks of rows.
 
@@ -100,13 +90,16 @@ def read_csv(text: Any) -> Iterator[CsvBlock]:
     encoding = encoding_of(mark)
     blocks = _iterate_lines(text, encoding, mark)
     first = next(blocks, b"")
-    line = _first_line(_to_utf8(first, encoding))
+    text_of_first = to_utf8(first, encoding)
+    line = header_of(text_of_first)
     size = len(line) if encoding == "utf-8" else len(line.decode().encode(encoding))
     rows = [first[size:]]
-    while not (text_of_rows := _to_utf8(rows[-1], encoding).strip()) and (block := next(blocks, None)):
+    while not (text_of_rows := to_utf8(rows[-1], encoding).strip()) and (block := next(blocks, None)):
         rows.append(block)
-    layout = _with_quote(_read_header(line, encoding), line, _first_line(text_of_rows))
-    names = list(_match_fields(layout.columns).values()) or list(layout.columns)
+    layout = with_quote(read_header(line, encoding), line, leading_line(text_of_rows))
+    if not match_fields(layout.columns) and (number := line_of_header(text_of_first)):
+        raise ValueError(f"line {number} has the names of the columns, which must be the first line")
+    names = list(match_fields(layout.columns).values()) or list(layout.columns)
     yield CsvBlock(layout, pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names))
     yield from _read_rows(chain(rows, blocks), replace(layout, offset=size))
 
@@ -115,59 +108,6 @@ def read_csv_from(text: Any, layout: CsvLayout) -> Iterator[CsvBlock]:
     """Yield the rows of a CSV file from the offset of a layout to the end, as `read_csv` does."""
     text.seek(layout.offset)
     return _read_rows(_iterate_lines(text, layout.encoding), layout)
-
-
-def encoding_of(head: bytes) -> str:
-    """Return the encoding of text that begins with `head`, as Python knows it."""
-    return next((name for mark, name in ENCODINGS_BY_MARK.items() if head.startswith(mark)), "utf-8")
-
-
-def _to_utf8(lines: bytes, encoding: str) -> bytes:
-    return lines if encoding == "utf-8" else lines.decode(encoding).encode()
-
-
-def _first_line(lines: bytes) -> bytes:
-    match = _FIRST_LINE.match(lines)
-    return match.group() if match else b""
-
-
-def _read_header(line: bytes, encoding: str) -> CsvLayout:
-    """Return the layout of a file whose first line is `line`.
-
-    The delimiter is the one with which the line has the most fields of a data set.
-    """
-    layouts = [
-        CsvLayout(columns=_split_line(line, delimiter), delimiter=delimiter, encoding=encoding)
-        for delimiter in DELIMITERS
-    ]
-    return max(layouts, key=lambda layout: (len(_match_fields(layout.columns)), len(layout.columns)))
-
-
-def _match_fields(columns: tuple[str, ...]) -> dict[str, str]:
-    return match_dataset(columns).field_names.match(columns)
-
-
-def _split_line(line: bytes, delimiter: str, quote: str = '"') -> tuple[str, ...]:
-    text = line.decode(errors="replace").lstrip("\ufeff").rstrip("\r\n")
-    try:
-        values = next(csv.reader([text], delimiter=delimiter, quotechar=quote), [])
-    except csv.Error:
-        return ("",)
-    return tuple(value.strip() for value in values) or ("",)
-
-
-def _with_quote(layout: CsvLayout, header: bytes, row: bytes) -> CsvLayout:
-    """Return a layout with single quotes if names, or values of trips, are in single quotes."""
-    names, values = layout.columns, _split_line(row, layout.delimiter)
-    of_trips = [value for name, value in zip(names, values, strict=False) if _match_fields((name,))]
-    if not any(map(_is_in_single_quotes, (*names, *of_trips))):
-        return layout
-    columns = _split_line(header, layout.delimiter, SINGLE_QUOTE)
-    return replace(layout, columns=columns, quote=SINGLE_QUOTE)
-
-
-def _is_in_single_quotes(value: str) -> bool:
-    return len(value) > 1 and value.startswith(SINGLE_QUOTE) and value.endswith(SINGLE_QUOTE)
 
 
 def _iterate_lines(text: Any, encoding: str, start: bytes = b"") -> Iterator[bytes]:
@@ -218,7 +158,7 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     field_of = dataset.field_names.field_of
     positions = [position for position, name in enumerate(layout.columns) if field_of(name)]
     names = [layout.columns[position] for position in positions]
-    lines, broken = _to_utf8(block, layout.encoding), list[pv.InvalidRow]()
+    lines, broken = to_utf8(block, layout.encoding), list[pv.InvalidRow]()
     if not positions or not lines.strip():
         return pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names)
     first_line = FIRST_ROW_LINE + layout.offset_row
@@ -234,6 +174,8 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
         ) from None
     if len(rows) != len(_NOT_EMPTY_LINE.findall(lines)):
         _require_rows_in_lines(lines, layout, first_line)
+    if (row := pc.index(rows.column(0), names[0]).as_py()) >= 0:
+        raise ValueError(f"line {first_line + row:,} repeats the names of the columns")
     return rows
 
 
@@ -290,7 +232,7 @@ class CsvReader:
         assert rows.csv is not None, "the rows of a CSV file have a layout"
         self._file_key = rows.uri, rows.storage_options, etag
         self._stream = open_file(rows.uri, rows.storage_options)
-        self._names = list(_match_fields(rows.csv.columns).values())
+        self._names = list(match_fields(rows.csv.columns).values())
         self._blocks = read_csv_from(open_text(self._stream), rows.csv)
         self._position = rows.csv.offset_row
         self._rest: pa.Table | None = None
