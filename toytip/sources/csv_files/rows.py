@@ -137,11 +137,11 @@ def _end_of_lines(content: bytes, encoding: str) -> int:
 
 
 def _read_rows(blocks: Iterable[bytes], layout: CsvLayout) -> Iterator[CsvBlock]:
-    """Yield the rows of blocks of lines. The first block decides on decimal commas."""
+    """Yield the rows of blocks of lines. The first block with rows decides on decimal commas."""
     dataset = match_dataset(layout.columns)
     for block in blocks:
         rows = _parse_rows(block, layout, dataset)
-        if layout.comma_columns is None:
+        if layout.comma_columns is None and len(rows):
             columns = columns_with_decimal_commas(rows, layout.delimiter, dataset)
             layout = replace(layout, comma_columns=columns)
         if len(rows):
