@@ -113,8 +113,11 @@ def _is_of_proxy(error: Exception) -> bool:
 def _proxy_fault(proxy: Proxy, error: Exception, url: str) -> Fault:
     import aiohttp
 
-    is_answer = isinstance(error, aiohttp.ClientResponseError)
-    cause = f"the proxy answers {error.status}" if is_answer else _cause_in_words(error)
+    cause = (
+        f"the proxy answers {error.status}"
+        if isinstance(error, aiohttp.ClientResponseError)
+        else _cause_in_words(error)
+    )
     host = urllib.parse.urlsplit(url).hostname
     return Fault(
         f"no connection through the proxy {proxy.display_name}: {cause}",
