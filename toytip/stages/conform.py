@@ -53,7 +53,7 @@ REMOVE_QUOTES = (
 )
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
-# Single values in a column that is otherwise empty do not show what the column is.
+# A few values in a column that is otherwise empty do not decide on the column.
 MIN_PRESENT_SHARE = 0.01
 # Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
 RowLabel = Callable[[int], str]
