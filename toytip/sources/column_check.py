@@ -232,7 +232,7 @@ class _Findings:
         if converted.conversion:
             self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}, self.dataset).values():
-            if unreadable.is_most:
+            if unreadable.is_most(len(raw)):
                 self.add_problem(unreadable.describe(self.label), column, unreadable.fix)
 
     def add_contradiction(self, raw: pa.Table) -> None:

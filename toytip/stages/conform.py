@@ -130,7 +130,7 @@ def conform_columns(
     if refuse_most:
         _require_month_first(raw, uri, dataset)
     for unreadable in find_unreadable(raw, by_field, dataset).values() if refuse_most else ():
-        if unreadable.is_most:
+        if unreadable.is_most(len(raw)):
             raise SchemaError(
                 f"cannot use {uri}: {unreadable.describe(label)}",
                 hint=unreadable.fix.format(unreadable.column),
@@ -206,8 +206,6 @@ class UnreadableValues:
     """Number of unreadable values."""
     present: int
     """Number of values that are not missing."""
-    rows: int
-    """Number of rows."""
     row: int
     """Number of the first row with an unreadable value in its file, from 0. Row 0 of a CSV file is
     line 2."""
@@ -220,10 +218,12 @@ class UnreadableValues:
         is_quoted = len(self.example) > 1 and self.example[0] == self.example[-1] and self.example[0] in "'\""
         return REMOVE_QUOTES if is_quoted else CONVERT[self.kind]
 
-    @property
-    def is_most(self) -> bool:
-        """Whether so many values are unreadable that the column is not one of this field."""
-        is_filled = self.present > MIN_PRESENT_SHARE * self.rows
+    def is_most(self, rows: int) -> bool:
+        """Return whether so many values are unreadable that the column is not one of this field.
+
+        `rows` is the number of rows.
+        """
+        is_filled = self.present > MIN_PRESENT_SHARE * rows
         return is_filled and self.count > MAX_UNREADABLE_SHARE * self.present
 
     def describe(self, label: RowLabel = label_row) -> str:
@@ -248,7 +248,6 @@ def find_unreadable(
             kind=dataset.fields_by_name[name].kind,
             count=count,
             present=count + int(np.count_nonzero(pd.notna(converted.array))),
-            rows=len(converted.array),
             row=row,
             example=f"{_plain(raw.column(names[name])[row]):.60}",
         )
