@@ -44,6 +44,12 @@ def test_mlflow_scores_frames_as_they_are(change, mlflow_model):
     assert np.isfinite(expected).sum() > 30
 
 
+def test_the_index_of_a_frame_can_be_the_pickup(mlflow_model):
+    trips = TRIPS.set_index("lpep_pickup_datetime")
+    expected = mlflow_model.predict(TRIPS).set_axis(trips.index)
+    pd.testing.assert_series_equal(mlflow_model.predict(trips), expected, check_exact=True)
+
+
 @pytest.mark.parametrize("segment", ["all", "card"])
 def test_a_package_has_valid_json_and_the_stored_probabilities(segment, tmp_path):
     """A card model does not score the other trips of the golden set."""

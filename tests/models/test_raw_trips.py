@@ -65,6 +65,12 @@ FORMS = {
         pl.col("VendorID").cast(pl.Categorical), *(pl.col(name).dt.to_string() for name in TIMES)
     ),
     "list of dicts": lambda f: f.to_dict("records"),
+    "pickup as the index": lambda f: f.set_index(TIMES[0]),
+    "times as the index": lambda f: f.set_index(TIMES),
+    "pickup as the index and as a column": lambda f: f.set_index(TIMES[0], drop=False),
+    "pickup of New York as the index": lambda f: f.set_index(
+        f[TIMES[0]].dt.tz_localize("America/New_York")
+    ).drop(columns=TIMES[0]),
     "list with other keys": lambda f: [{**trip, 7: 1, None: 2} for trip in f.to_dict("records")],
 }
 
@@ -92,6 +98,8 @@ def test_the_result_has_the_index_of_the_trips():
     shuffled = TRIPS.sample(frac=1, random_state=1).set_axis(list("abcdefgh") * 5)
     scored = predict(shuffled)
     assert scored.index.tolist() == shuffled.index.tolist()
+    by_time = predict(TRIPS.set_index(TIMES[0]))
+    assert by_time.index.tolist() == TRIPS[TIMES[0]].tolist()
     one = predict(TRIPS.iloc[7])
     assert (one.index.tolist(), one["probability"].tolist()) == ([7], [EXPECTED[7]])
     assert (
@@ -189,6 +197,34 @@ def test_a_value_that_cannot_be_read_is_a_reason(column, values):
 def test_other_objects_are_rejected(trips):
     with pytest.raises(TypeError, match="expected a pandas DataFrame, an Arrow table or a list of dicts"):
         predict(trips)
+
+
+@pytest.mark.parametrize(
+    ("trips", "advice"),
+    [
+        (RECORDS[0], r"not dict\. To score one trip as a dict, use predict\(\[trip\]\)"),
+        ([*RECORDS, THREE.iloc[0]], r"not a list with Series\. Convert each trip to a dict"),
+        ("trips.parquet", r"not str\. To score a file, use predict"),
+    ],
+)
+def test_the_error_for_another_object_says_what_to_do(trips, advice):
+    with pytest.raises(TypeError, match=advice):
+        predict(trips)
+
+
+@pytest.mark.parametrize(
+    ("trips", "cause"),
+    [
+        (pd.DataFrame(THREE.to_numpy()), "the columns have no names, but values such as '0' and '1'"),
+        (pa.table({"a": [1]}), r"no column is a column of trips \(the first columns are 'a'\)"),
+        ([{"a": 1}], r"cannot score trip 0: no column is a column of trips"),
+        (pd.DataFrame(index=range(3)), "lpep_pickup_datetime, .* are missing, and the model needs them"),
+    ],
+)
+def test_a_frame_without_columns_of_trips_is_an_error(trips, cause):
+    with pytest.raises(SchemaError, match=cause) as caught:
+        predict(trips)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us"])

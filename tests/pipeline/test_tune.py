@@ -253,7 +253,7 @@ def test_a_run_uses_the_parameter_file(synthetic, store, tmp_path, invoke_cli):
 
 def test_impossible_tuning_is_rejected(client, store, tmp_path):
     with pytest.raises(
-        ConfigError, match="cannot make 3 folds: there are only 3 training and validation months"
+        ConfigError, match="cannot make 3 folds: the training and validation periods have only 3 months"
     ):
         tune(client, store, tmp_path / "s.db", folds=3)
     (tmp_path / "no.db").write_text("nothing of the kind" * 100)

@@ -62,7 +62,7 @@ from toytip.serving.request import RequestLimits
         ),
         ({k: v for k, v in SCORING_TRIP.items() if k != "trip_distance"}, 422, "trip_distance"),
         ({**SCORING_TRIP, "fare_amount": -3}, 422, "non_positive_fare"),
-        ([SCORING_TRIP] * 1_001, 413, "1001 trips exceed the limit of 1000"),
+        ([SCORING_TRIP] * 1_001, 413, "1,001 trips exceed the limit of 1,000"),
         (b'{"x": "' + b"a" * 1_000_000 + b'"}', 413, "larger than 1,000,000 bytes"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 
@@ -90,7 +91,19 @@ def test_explanations_of_trips_on_stdin(model_store, to_dicts):
     assert [set(item) for item in explanations] == [{"feature", "value", "log_odds"}] * 3
     sizes = [abs(item["log_odds"]) for item in explanations]
     assert sizes == sorted(sizes, reverse=True)
-    assert done.stderr.startswith("1 trips scored by model v")
+    assert done.stderr.startswith("1 trip scored by model v")
+
+
+def test_a_reader_that_ends_early_stops_the_command(model_store, tmp_path):
+    """As `cat`, the command then has the exit code of SIGPIPE. A reader of all scores gives 0."""
+    pq.write_table(pa.concat_tables([raw_month("yellow")] * 3), tmp_path / "trips.parquet")
+    words = [sys.executable, "-m", "toytip", "score", tmp_path / "trips.parquet", "--store", model_store]
+    command = shlex.join(map(str, words))
+    for reader, code in (("head -1", 141), ("tail -1", 0)):
+        script = f"{command} | {reader}; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.count("\n")) == (code, 1), done.stderr
+        assert bool(done.stderr) is (code == 0), "the summary is printed only at the end"
 
 
 @pytest.mark.parametrize(

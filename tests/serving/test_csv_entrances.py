@@ -91,6 +91,28 @@ CONTENTS = {
     "index": FRAME.to_csv(),
     "trailing comma": TEXT.replace("\n", ",\n"),
     "quotes": FRAME.to_csv(index=False, quoting=1),
+    "single quotes": FRAME.to_csv(index=False, quoting=1, quotechar="'"),
+    "single quotes without a quoted header": TEXT.partition("\n")[0]
+    + "\n"
+    + FRAME.to_csv(index=False, quoting=1, quotechar="'").partition("\n")[2],
+    "single quotes around some values": FRAME.to_csv(index=False, quoting=2, quotechar="'"),
+    "single quotes and separators": FRAME.assign(note="it''s a,b;c").to_csv(
+        index=False, quoting=1, quotechar="'", doublequote=True
+    ),
+    "single quotes, semicolons and UTF-16": FRAME.to_csv(
+        index=False, quoting=1, quotechar="'", sep=";", decimal=","
+    ).encode("utf-16"),
+    "single quotes in another column": FRAME.assign(note="'fine'", other="a,b").to_csv(index=False),
+    "Excel's line with the delimiter": "sep=;\r\n" + FRAME.to_csv(index=False, sep=";"),
+    "Excel's line with the delimiter in quotes": '\ufeff"sep=,"\n' + TEXT,
+    "empty lines before the header": "\n\r\n" + TEXT,
+    "empty lines before the header in UTF-16": ("\n\n" + TEXT).encode("utf-16"),
+    "hours of one digit": FRAME.assign(
+        **{name: [f"{t:%Y-%m-%d} {t.hour}:{t:%M:%S}" for t in FRAME[name]] for name in TIMES}
+    ).to_csv(index=False),
+    "hours of one digit with a T": FRAME.assign(
+        **{name: [f"{t:%Y-%m-%d}T{t.hour}:{t:%M:%S}" for t in FRAME[name]] for name in TIMES}
+    ).to_csv(index=False),
     "empty lines": TEXT.replace("\n", "\n\n", 3) + "\n\n",
     "no end of line": TEXT.rstrip("\n"),
     "American times": FRAME.assign(
@@ -212,6 +234,23 @@ FAULTS = {
         FRAME.assign(**{t: FRAME[t].dt.strftime("%d/%m/%Y %I:%M:%S %p") for t in TIMES}).to_csv(index=False),
         "column lpep_pickup_datetime has times of 12 hours with the day before the month",
     ),
+    "a line break in single quotes": (
+        FRAME.assign(note="5\nstars").to_csv(index=False, quoting=1, quotechar="'"),
+        "line 2: a quoted text contains a line break",
+    ),
+    "a title": (
+        "Trips of January\n\n" + TEXT,
+        "line 3 has the names of the columns, which must be the first line",
+    ),
+    "comments": (
+        "# exported, 2023-02-01\n# by me\n" + TEXT,
+        "line 3 has the names of the columns, which must be the first line",
+    ),
+    "two files in one": (TEXT + TEXT, "line 62 repeats the names of the columns"),
+    "values in two kinds of quotes": (
+        FRAME.assign(VendorID="'2'").to_csv(index=False, quoting=1),
+        "column VendorID has 60 of 60 values that are not a whole number up to 16,777,216, for example \"'2'\" in line 2",
+    ),
     "a web page": ("<!DOCTYPE html>", "it is a web page or an XML document"),
     "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a Git LFS pointer"),
     "an Excel file": (b"PK\x03\x04,,\n", "it is a ZIP archive or an Excel file"),
@@ -251,6 +290,14 @@ def test_a_pointer_is_named_whatever_the_name_of_the_file(name, tmp_path):
     with pytest.raises(ToytipError, match="it is a Git LFS pointer instead of the file") as caught:
         next(trip_files.read_batches(str(path), io.BytesIO(content)))
     assert "git lfs pull" in caught.value.hint
+
+
+def test_a_single_value_in_an_empty_column_rejects_its_row(tmp_path):
+    """It does not show that the column has other content than its name says."""
+    frame = pd.concat([FRAME] * 3, ignore_index=True)
+    path = write(tmp_path, frame.assign(airport_fee=["x", *[""] * (len(frame) - 1)]).to_csv(index=False))
+    for read in ENTRANCES:
+        assert read(path)["unreadable"].tolist() == [True, *[False] * (len(frame) - 1)]
 
 
 CELLS = st.sampled_from(

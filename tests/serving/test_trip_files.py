@@ -194,6 +194,30 @@ ROWS = TEXT.splitlines()
             LINES.replace("\n", "\n[1]\n", 1),
             "cannot read line 2 of {}: the line is not a trip as a JSON object",
         ),
+        (
+            FRAME.to_json(orient="split", date_format="iso"),
+            "cannot read line 1 of {}: no key of the object is a column of trips (it has 'columns', 'index', 'data')",
+        ),
+        (
+            FRAME.to_json(orient="index", date_format="iso"),
+            "cannot read line 1 of {}: no key of the object is a column of trips (it has '0', '1', '2')",
+        ),
+        (
+            json.dumps({"data": RECORDS, "count": 30}, indent=1),
+            "cannot read trip 0 of {}: no key of the object is a column of trips (it has 'data', 'count')",
+        ),
+        (
+            FRAME.to_json(orient="values", date_format="iso"),
+            "cannot read trip 0 of {}: it is not a JSON object",
+        ),
+        (
+            FRAME.add_prefix("trips.").to_csv(index=False),
+            "cannot score the trips: no column is a column of trips (the first columns are 'trips.VendorID', ",
+        ),
+        (
+            TEXT.partition("\n")[2],
+            "cannot score the trips: the columns have no names, but values such as '1' and '2023-",
+        ),
         (json.dumps([RECORDS[0], 3]), "cannot read trip 1 of {}: it is not a JSON object"),
         (
             json.dumps({**RECORDS[0], "VendorID": "x"}),
@@ -221,7 +245,8 @@ def test_a_fault_is_one_line_with_the_place(content, message, tmp_path):
     with pytest.raises((SchemaError, SourceError)) as caught:
         score(content, tmp_path)
     assert str(caught.value).startswith(message.format(tmp_path / "trips"))
-    assert "\n" not in str(caught.value)
+    assert "\n" not in f"{caught.value}{caught.value.hint}"
+    assert caught.value.hint
 
 
 def in_formats(frame, folder):

@@ -528,8 +528,8 @@ def test_instants_become_the_clock_of_new_york(form, note, green_month, tmp_path
     [
         ("digits with the label UTC", "Remove the label"),
         ("digits with Z", "Remove the label"),
-        ("instants as epoch numbers", "Convert them to timestamps with the time zone UTC."),
-        ("instants as epoch text", "Convert them to timestamps with the time zone UTC."),
+        ("instants as epoch numbers", "Convert lpep_pickup_datetime to timestamps with the time zone UTC."),
+        ("instants as epoch text", "Convert lpep_pickup_datetime to timestamps with the time zone UTC."),
     ],
 )
 def test_a_label_that_contradicts_the_month_is_refused(form, hint, green_month, tmp_path):

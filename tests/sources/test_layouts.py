@@ -286,7 +286,14 @@ def test_text_in_utf16_without_a_mark_is_an_error(name, tmp_path):
 
 CSV_FAULTS = {
     "a value too many": (lambda text: text + "1,2\n", "line 94 has 2 values, and the header has 19 columns"),
-    "no header": (lambda text: text.partition("\n")[2], "it is not a yellow, green or fhvhv trip record"),
+    "no header": (
+        lambda text: text.partition("\n")[2],
+        "the columns have no names, but values such as '2023-02-",
+    ),
+    "numbers as a header": (
+        lambda text: ",".join(map(str, range(19))) + "\n" + text.partition("\n")[2],
+        "the columns have no names, but values such as '0' and '1'",
+    ),
     "only a header": (lambda text: text.partition("\n")[0] + "\n", "the file has no rows"),
     "a column twice": (
         lambda text: re.sub("(?m)$", ",0.5", text.rstrip("\n")).replace(",0.5", ",extra", 1),
@@ -468,6 +475,42 @@ def test_files_that_may_have_the_same_trips_are_a_warning(tmp_path):
     assert warning.startswith(
         f"{tmp_path}/green_2023.parquet and {tmp_path}/green_tripdata_2023-01.parquet have trips"
     )
+
+
+PARTS = {
+    "Arrow": "year=2023/month=1/{}-0.parquet",
+    "Athena": "year=2023/month=1/20230201_063012_00{}_x7k2p_{}.parquet",
+    "BigQuery": "2023-01/{}.parquet",
+    "Databricks": "month=2023-01/part-00000-tid-{}-c000.snappy.parquet",
+    "another key": "year=2023/month=1/borough={}/part-0.parquet",
+    "another key before": "borough={}/year=2023/month=1/part-0.parquet",
+}
+PART_NAMES = [
+    ("c8c0d1b2e3f44a5b8c9d0e1f2a3b4c5d", "00a1b2c3d4e5f60718293a4b5c6d7e8f"),
+    ("0", "12"),
+    ("1531545a-2019-4a01-9c53-2018aaaaaaaa", "9f31545b-2019-4a01-9c53-2018aaaaabbb"),
+    ("Queens", "Staten%20Island"),
+]
+
+
+@pytest.mark.parametrize("program", PARTS)
+@pytest.mark.parametrize("names", PART_NAMES)
+def test_parts_of_one_table_are_no_warning(program, names, tmp_path):
+    """A program gives the files of a table other numbers, other random letters, or other keys."""
+    if names[0] == "Queens" and "key" not in program:
+        pytest.skip("words differ only in the values of keys")
+    table = TABLES[MONTHS[0]]
+    for row, name in enumerate(names):
+        write(tmp_path, f"green/{PARTS[program].format(name, name)}", table.slice(40 * row, 40 + row))
+    assert open_source(str(tmp_path)).warnings == ()
+
+
+@pytest.mark.parametrize("copy", ["part-0 (copy).parquet", "cleaned/part-0.parquet", "part-0.old.parquet"])
+def test_a_copy_among_the_parts_is_a_warning(copy, tmp_path):
+    for row, name in enumerate(("part-0.parquet", copy)):
+        write(tmp_path, f"year=2023/month=1/{name}", TABLES[MONTHS[0]].slice(0, 40 + row))
+    (warning,) = open_source(str(tmp_path)).warnings
+    assert "If these are the same trips, select files" in warning
 
 
 @pytest.mark.parametrize("name", ["a,b", "a[1]", "a b", "a*b", "a?b", "50%", "ümläut", "a#b", "~a"])

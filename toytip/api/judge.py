@@ -13,6 +13,7 @@ from toytip.api.frames import metrics_frame
 from toytip.api.settings import make_progress, resolve_worker_settings
 from toytip.api.wording import with_python_errors
 from toytip.core.jsonable import to_json
+from toytip.core.text import plural
 from toytip.evaluation.judgment import Judgment
 
 
@@ -81,7 +82,7 @@ class Judged:
         return dict(to_json(self.judgment))
 
     def __repr__(self) -> str:
-        return f"<toytip judgment of {self.name}: {self.judgment.rows.judged:,} test trips of {self.version}>"
+        return f"<toytip judgment of {self.name}: {plural(self.judgment.rows.judged, 'test trip')} of {self.version}>"
 
     def _repr_html_(self) -> str:
         table: str = self.metrics.to_html(float_format="{:.4f}".format)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from toytip.api.wording import with_python_errors_of_methods
 from toytip.core.model import TrainedModel
+from toytip.core.text import plural
 from toytip.errors import ConfigError
 from toytip.models import raw_trips, scoring, trip_columns
 
@@ -122,6 +123,4 @@ class Model:
         return frame.assign(explanations=scored.explanations) if shap_top else frame
 
     def __repr__(self) -> str:
-        return (
-            f"<toytip model {self.version}: {self.taxi}, {len(self.features)} features, {self.rounds} rounds>"
-        )
+        return f"<toytip model {self.version}: {self.taxi}, {plural(len(self.features), 'feature')}, {plural(self.rounds, 'round')}>"

@@ -13,6 +13,7 @@ from toytip.api.settings import SettingText, make_progress, resolve_call_setting
 from toytip.api.wording import with_python_errors
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
+from toytip.core.text import plural
 
 if TYPE_CHECKING:
     from toytip.monitoring.alerts import Alert
@@ -109,8 +110,8 @@ class Monitoring:
 
     def __repr__(self) -> str:
         first, last = self.report.analysis_months[0], self.report.last_month
-        alerts = len(self.report.active_alerts)
-        return f"<toytip monitoring of {self.model}, {first} to {last}: {alerts} alerts in {last}>"
+        alerts = plural(len(self.report.active_alerts), "alert")
+        return f"<toytip monitoring of {self.model}, {first} to {last}: {alerts} in {last}>"
 
 
 def _alert_frame(alerts: Sequence[Alert]) -> pd.DataFrame:

@@ -34,10 +34,14 @@ EXIT_CODES = {
     3: "`toytip monitor` and `toytip run --model`: an alert fires in the latest analysis month.",
     128 + signal.SIGHUP: "Stopped by SIGHUP, for example because the terminal was closed.",
     128 + signal.SIGINT: "Stopped by Ctrl-C (SIGINT).",
+    128
+    + signal.SIGPIPE: "`toytip score`: the reader of stdout, for example `head`, ended before it had read all "
+    "scores. Other commands keep their exit code, because they complete their work.",
     128 + signal.SIGTERM: "Stopped by SIGTERM.",
 }
 EXIT_USAGE = 2
 EXIT_ALERT = 3
+EXIT_UNREAD = 128 + signal.SIGPIPE
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 STOPPED_MESSAGE = "stopped"
 RESUMABLE_MESSAGE = "stopped: complete outputs are kept. Run the same command again to resume"

@@ -9,7 +9,7 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import new_app
-from toytip.cli.command import print_json, resolve_command_settings
+from toytip.cli.command import EXIT_UNREAD, print_json, resolve_command_settings
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import (
     JsonOption,
@@ -20,6 +20,7 @@ from toytip.cli.options import (
     output_option,
 )
 from toytip.cli.render.stdout import stdout_closed
+from toytip.core.text import plural
 from toytip.errors import ConfigError, ToytipError
 
 app = new_app("score")
@@ -95,11 +96,12 @@ def score(
         typer.echo(note, err=True)
     target = f" to {output}" if output else ""
     typer.echo(
-        f"{report.scored_count:,} trips scored{target} by model {report.model_version}{unscored}", err=True
+        f"{plural(report.scored_count, 'trip')} scored{target} by model {report.model_version}{unscored}",
+        err=True,
     )
 
 
 def _exit_if_unread(output: str | None) -> None:
-    """Exit if the scores go to stdout, and nothing reads stdout any longer."""
+    """Exit as `cat` does if the scores go to stdout, and nothing reads stdout any longer."""
     if output is None and stdout_closed():
-        raise typer.Exit
+        raise typer.Exit(EXIT_UNREAD)

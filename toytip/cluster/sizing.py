@@ -10,6 +10,7 @@ from toytip.cluster.definitions import KEYS_BY_KIND, SIZE_SETTINGS, ClusterDefin
 from toytip.cluster.lifecycle import plan_cluster
 from toytip.config import Settings
 from toytip.core.redact import mask_credentials
+from toytip.core.text import plural
 from toytip.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,6 @@ def _check_even_hosts(settings: Settings, definition: ClusterDefinition) -> None
         valid = f"{below} or {below + hosts}" if below else str(hosts)
         raise ConfigError(
             f"cannot start cluster {settings.cluster}: "
-            f"{count} workers cannot be divided evenly over {hosts} hosts",
+            f"{plural(count, 'worker')} cannot be divided evenly over {hosts} hosts",
             hint=f"Set --workers to {valid}.",
         )

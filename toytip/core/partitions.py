@@ -31,6 +31,8 @@ class CsvLayout:
     columns: tuple[str, ...]
     """Names of all columns, in the order of the file."""
     delimiter: str = ","
+    quote: str = '"'
+    """The character around values that contain the delimiter."""
     encoding: str = "utf-8"
     """Name of the encoding, as Python knows it."""
     comma_columns: tuple[str, ...] | None = None

@@ -13,6 +13,7 @@ from toytip.errors import SchemaError
 _CLEANING_MODULES = (
     "datasets.registry",
     "sources.formats",
+    "sources.csv_files.header",
     "sources.csv_files.numbers",
     "sources.csv_files.rows",
     "sources.windows",

@@ -14,6 +14,24 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def all_of(count: int, noun: str) -> str:
+    """Return a number with its noun, as the subject of a statement about all of them.
+
+    >>> all_of(1, "worker"), all_of(8, "worker")
+    ('the only worker', 'all 8 workers')
+    """
+    return f"the only {noun}" if count == 1 else f"all {plural(count, noun)}"
+
+
+def verb(count: int, singular: str, several: str) -> str:
+    """Return the form of a verb for a number of things.
+
+    >>> f"{plural(1, 'trip')} {verb(1, 'is', 'are')} in one version only"
+    '1 trip is in one version only'
+    """
+    return singular if count == 1 else several
+
+
 def join_words(words: Sequence[str], conjunction: str = "and") -> str:
     """Return a list of words as text.
 

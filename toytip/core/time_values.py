@@ -45,7 +45,7 @@ EPOCH_NUMBERS = "epoch numbers"
 _POWERS_AFTER_MINUTES = (1, 10**2, 10**5)
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
-_TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
+_TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
 NAIVE_TIME_PATTERN = rf"^{_TIME}$"
 ZONED_TIME_PATTERN = rf"^{_TIME} ?(Z|z|UTC|[+-]\d{{2}}(:?\d{{2}})?)$"
 # The format of CSV files from NYC Open Data.
@@ -213,7 +213,7 @@ def _read_mixed_texts(text: pa.ChunkedArray, local_zone: str) -> ColumnValues:
         (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
         (NUMBER_PATTERN, _parse_epochs, f"from {EPOCH_NUMBERS} as text"),
     ):
-        rows = np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False))
+        rows = _matches(text, pattern)
         if rows.any():
             times[rows] = parse(text.filter(pa.array(rows)))
             conversions.append(conversion)
@@ -231,6 +231,7 @@ def _parse_zoned(text: pa.ChunkedArray, local_zone: str) -> npt.NDArray[np.datet
 def _parse_iso(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
     """Return times without a zone, or the UTC times at instants."""
     text = pc.replace_substring_regex(pc.replace_substring(text, ",", "."), r"(\.\d{6})\d+", r"\1")
+    text = pc.replace_substring_regex(text, r"[ T](\d:)", r" 0\1")
     times = pd.to_datetime(
         pd.Series(text.to_pylist(), dtype="str"), format="ISO8601", errors="coerce", utc=True
     )
@@ -280,13 +281,22 @@ def count_date_orders(column: pa.ChunkedArray, month: int | None = None) -> tupl
 
 
 def other_reading(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> npt.NDArray[np.datetime64] | None:
+    """Return the other reading of a column (see `other_times`), for the times that have two."""
+    times = other_times(column, local_zone)
+    if times is None or not is_text(column.type):
+        return times
+    text = pc.utf8_trim_whitespace(to_text(column))
+    return times[_matches(text, ZONED_TIME_PATTERN) | _matches(text, NUMBER_PATTERN)]
+
+
+def other_times(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> npt.NDArray[np.datetime64] | None:
     """Return the times if a zone or an epoch number does not mean what `read_times` assumes.
 
     The label of a zone can be wrong, so that the digits are those of the local clock. Epoch
     numbers can be instants. Returns None if the column has only one plausible reading.
     """
     if is_text(column.type):
-        return _other_reading_of_text(pc.utf8_trim_whitespace(to_text(column)), local_zone)
+        return _other_times_of_text(pc.utf8_trim_whitespace(to_text(column)), local_zone)
     times = read_times(column, local_zone)
     if not times.conversion:
         return None
@@ -297,10 +307,15 @@ def other_reading(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> npt.ND
     return None if np.array_equal(digits_in_zone, times.array, equal_nan=True) else digits_in_zone
 
 
-def _other_reading_of_text(text: pa.ChunkedArray, local_zone: str) -> npt.NDArray[np.datetime64] | None:
-    zoned = text.filter(pc.match_substring_regex(text, ZONED_TIME_PATTERN))
-    numbers = text.filter(pc.match_substring_regex(text, NUMBER_PATTERN))
-    if not len(zoned) and not len(numbers):
+def _other_times_of_text(text: pa.ChunkedArray, local_zone: str) -> npt.NDArray[np.datetime64] | None:
+    zoned, numbers = _matches(text, ZONED_TIME_PATTERN), _matches(text, NUMBER_PATTERN)
+    if not zoned.any() and not numbers.any():
         return None
-    digits = pc.replace_substring_regex(zoned, r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
-    return np.concatenate([_parse_iso(digits), to_local(_parse_epochs(numbers), local_zone)])
+    times = _read_mixed_texts(text, local_zone).array
+    digits = pc.replace_substring_regex(text.filter(pa.array(zoned)), r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
+    times[zoned], times[numbers] = _parse_iso(digits), to_local(times[numbers], local_zone)
+    return times
+
+
+def _matches(text: pa.ChunkedArray, pattern: str) -> BoolArray:
+    return np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False), bool)

@@ -61,9 +61,10 @@ def match_dataset(columns: Collection[str], dataset: Dataset | None = None) -> D
     )
 
 
-def has_field(column: str, dataset: Dataset) -> bool:
+def has_field(column: str, dataset: Dataset | None = None) -> bool:
     """Return whether a column is a field of a data set, or of any built-in one."""
-    return any(item.field_names.field_of(column) is not None for item in (dataset, *DATASETS))
+    datasets = DATASETS if dataset is None else (dataset, *DATASETS)
+    return any(item.field_names.field_of(column) is not None for item in datasets)
 
 
 def kinds_in_columns(columns: Collection[str]) -> list[str]:

@@ -18,6 +18,7 @@ from dask.optimization import cull
 from distributed.comm import CommClosedError
 
 from toytip import cluster
+from toytip.core.text import plural
 from toytip.engine.locality import LocalityQueue
 from toytip.errors import ClusterError
 from toytip.progress.tracker import StageProgress
@@ -170,7 +171,7 @@ def wait_for(
 
 def _killed_workers_error(error: distributed.KilledWorker, name: str, missing_memory: str) -> ClusterError:
     return ClusterError(
-        f"cannot process {name}: the task killed {error.allowed_failures + 1} workers, "
+        f"cannot process {name}: the task killed {plural(error.allowed_failures + 1, 'worker')}, "
         "most likely because it needed too much memory",
         hint=f"Set a smaller --partition-rows, fewer --workers, or {missing_memory}.",
     )

@@ -13,6 +13,7 @@ import pandas as pd
 
 from toytip.core.arrays import Float32Array
 from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN, WEIGHT_COLUMN
+from toytip.core.text import plural
 from toytip.errors import DataError
 from toytip.estimators.binning import (
     BinTable,
@@ -125,9 +126,11 @@ def read_part(frame: Any, label: Any, weight: Any, layout: Layout) -> RawPart:
     labels = np.asarray(frame[layout.label] if layout.label is not None else label)
     if layout.weight is not None:
         weight = frame[layout.weight]
-    for name, values in (("labels", labels), ("weights", weight)):
+    for name, values in (("label", labels), ("weight", weight)):
         if values is not None and len(values) != len(frame):
-            raise DataError(f"cannot train: a partition has {len(frame)} rows, but {len(values)} {name}")
+            raise DataError(
+                f"cannot train: a partition has {plural(len(frame), 'row')}, but {plural(len(values), name)}"
+            )
     weights = None if weight is None else _read_weights(weight)
     if weights is not None and not weights.all():
         frame, labels, weights = frame[weights > 0], labels[weights > 0], weights[weights > 0]

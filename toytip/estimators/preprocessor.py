@@ -16,6 +16,7 @@ from toytip.core.arrays import BoolArray
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.splits import Split, TimeRange
+from toytip.core.text import plural
 from toytip.errors import DataError
 from toytip.estimators.frames import merge_delayed
 from toytip.estimators.user_rows import partition_values, require_columns
@@ -127,7 +128,9 @@ def _read_labels(label: Any, rows: int) -> BoolArray:
     """Return labels as bool. Raises DataError if there are other labels than two."""
     values: npt.NDArray[Any] = np.asarray(label)
     if values.shape != (rows,):
-        raise DataError(f"cannot use the labels: there are {rows} rows, and labels of shape {values.shape}")
+        raise DataError(
+            f"cannot use the labels: the frame has {plural(rows, 'row')}, and the labels have the shape {values.shape}"
+        )
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise DataError("cannot use the labels: a label is not True, False, 1 or 0")
     return values.astype(bool)

@@ -14,6 +14,7 @@ from sklearn.base import is_regressor
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from toytip.core.columns import ROW_ID_COLUMN
+from toytip.core.text import plural
 from toytip.errors import DataError
 from toytip.estimators.frames import Layout, RowSource
 
@@ -68,7 +69,7 @@ def feature_names(estimator: Any, features: dd.DataFrame, special: list[str], *,
             return list(fitted)
         if len(names) != estimator.n_features_in_:
             raise DataError(
-                f"cannot use the frame: it has {len(names)} features, and the model has {estimator.n_features_in_}"
+                f"cannot use the frame: it has {plural(len(names), 'feature')}, and the model has {estimator.n_features_in_}"
             )
         return names
     if not names:
@@ -89,7 +90,7 @@ def partition_values(values: Any, count: int, kind: str) -> list[Any]:
     parts = np.ravel(values.to_delayed()).tolist()
     if len(parts) != count:
         raise DataError(
-            f"cannot use the {kind}: the features have {count} partitions, and the {kind} have {len(parts)}",
+            f"cannot use the {kind}: the features have {plural(count, 'partition')}, and the {kind} have {len(parts)}",
             hint=f"Take features and {kind} from the same frame, or pass the name of a column.",
         )
     return list(parts)

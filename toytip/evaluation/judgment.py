@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from toytip.core.splits import TimeRange
-from toytip.core.text import join_words, plural
+from toytip.core.text import join_words, plural, verb
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.report import EvaluationReport, Interval, Metrics
@@ -274,18 +274,14 @@ class PredictionFaults:
 
     def _texts(self, features: str) -> Iterator[str]:
         if self.missing:
-            yield f"{plural(self.missing, 'test trip')} {_verb(self.missing)} no prediction"
+            yield f"{plural(self.missing, 'test trip')} {verb(self.missing, 'has', 'have')} no prediction"
         if self.repeated:
-            yield f"{plural(self.repeated, 'prediction')} {_verb(self.repeated, 'repeats', 'repeat')} a trip"
+            yield f"{plural(self.repeated, 'prediction')} {verb(self.repeated, 'repeats', 'repeat')} a trip"
         if self.unknown:
             counted = plural(self.unknown, "prediction")
-            yield f"{counted} {_verb(self.unknown, 'is', 'are')} of trips that {features} does not contain"
+            yield f"{counted} {verb(self.unknown, 'is', 'are')} of trips that {features} does not contain"
         if self.null:
-            yield f"{plural(self.null, 'prediction')} {_verb(self.null, 'is', 'are')} incomplete (null)"
+            yield f"{plural(self.null, 'prediction')} {verb(self.null, 'is', 'are')} incomplete (null)"
         if self.out_of_range:
             counted = plural(self.out_of_range, "prediction")
-            yield f"{counted} {_verb(self.out_of_range)} a probability that is not between 0 and 1"
-
-
-def _verb(count: int, singular: str = "has", several: str = "have") -> str:
-    return singular if count == 1 else several
+            yield f"{counted} {verb(self.out_of_range, 'has', 'have')} a probability that is not between 0 and 1"

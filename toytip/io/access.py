@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import threading
@@ -88,7 +89,7 @@ def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
             stream = arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://"))
         return CountingFile(stream, name, explain)
     fs, path = open_filesystem(uri, storage_options)
-    with as_source_error(f"cannot read {name}"), translate_boto_errors(), notice_of_silence(uri):
+    with as_source_error(f"cannot read {name}", uri), translate_boto_errors(), notice_of_silence(uri):
         return CountingFile(fs.open(path, "rb"), name)
 
 
@@ -109,7 +110,7 @@ def _as_source_error_of_arrow(name: str, explain: Callable[[], None] | None) -> 
 
     Arrow's own errors do not have the code of the server.
     """
-    with as_source_error(f"cannot read {name}"):
+    with as_source_error(f"cannot read {name}", name):
         try:
             yield
         except OSError:
@@ -122,7 +123,7 @@ def file_info(uri: str, storage_options: StorageOptions) -> Mapping[str, Any]:
     """Return the size and the version of a file. Raises SourceError as `open_file` does."""
     fs, path = open_filesystem(uri, storage_options)
     name = mask_credentials(uri)
-    with as_source_error(f"cannot read {name}"), translate_boto_errors(), notice_of_silence(uri):
+    with as_source_error(f"cannot read {name}", uri), translate_boto_errors(), notice_of_silence(uri):
         try:
             return dict(fs.info(path))
         except OSError as error:
@@ -139,8 +140,10 @@ def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str
     scheme = uri_scheme(uri)
     if scheme == "s3":
         return s3_filesystem(storage_options), uri.removeprefix("s3://")
+    if FILESYSTEM_PACKAGES.get(scheme) == "gcsfs":  # it logs each failed request with a traceback
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     try:
-        fs, path = fsspec.core.url_to_fs(uri, **(client_options() if is_http(uri) else {}))
+        fs, path = fsspec.core.url_to_fs(uri, **(client_options(uri) if is_http(uri) else {}))
     except ImportError:
         package = FILESYSTEM_PACKAGES.get(scheme)
         raise SourceError(
@@ -238,18 +241,21 @@ def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ())
 
 
 @contextlib.contextmanager
-def as_source_error(failure: str) -> Iterator[None]:
-    """Raise SourceError instead of an OSError in which a server or its absence is the fault."""
+def as_source_error(failure: str, uri: str = "") -> Iterator[None]:
+    """Raise SourceError instead of an OSError in which a server or its absence is the fault.
+
+    `uri` is the file, whose proxy can be the fault.
+    """
     try:
         yield
     except OSError as error:
-        if fault := describe_fault(error) or http_file_fault(error):
+        if fault := describe_fault(error) or http_file_fault(error, uri):
             raise SourceError(f"{failure}: {fault.cause}", hint=fault.hint) from None
         raise
     except Exception as error:
         # The clients of HTTP servers and of other clouds have errors that are not OSErrors.
         client = type(error).__module__
-        if client.startswith("aiohttp.") and (fault := http_file_fault(error)):
+        if client.startswith("aiohttp.") and (fault := http_file_fault(error, uri)):
             raise SourceError(f"{failure}: {fault.cause}", hint=fault.hint) from None
         if not client.startswith(("azure.", "gcsfs.", "google.")):
             raise

@@ -148,6 +148,10 @@ def validate_name(name: str) -> str:
     return name
 
 
+# Schemes of Azure whose addresses can contain the account: abfs://container@account/path.
+ACCOUNT_SCHEMES = ("abfs", "abfss", "wasb", "wasbs")
+
+
 def uri_scheme(uri: str) -> str:
     """Return the scheme of a URI, or `file` for a path.
 
@@ -159,6 +163,11 @@ def uri_scheme(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return "file"
+    if "@" in rest.partition("/")[0] and scheme.lower() in ACCOUNT_SCHEMES:
+        raise ConfigError(
+            f"cannot use {scheme}://{rest}: the address contains the storage account",
+            hint=f"Write {scheme}://CONTAINER/PATH, and set AZURE_STORAGE_ACCOUNT_NAME to the account.",
+        )
     if "@" in rest.partition("/")[0]:
         raise ConfigError(
             f"cannot use {mask_credentials(uri)}: URLs must not contain credentials",

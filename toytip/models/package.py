@@ -22,6 +22,7 @@ from typing import Any
 from toytip._version import __version__
 from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
+from toytip.core.text import plural, verb
 from toytip.datasets.project.trust import allow_stored_code
 from toytip.errors import RegistryError
 from toytip.models import scoring
@@ -121,7 +122,7 @@ def verify_package(folder: Path) -> str:
             raise RegistryError(
                 f"trip {index} of the golden set has the probability {probability!r}, but {expected!r} is stored"
             )
-    return f"{len(trips)} trips of the golden set have the stored probabilities"
+    return f"{plural(len(trips), 'trip')} of the golden set {verb(len(trips), 'has', 'have')} the stored probabilities"
 
 
 def main() -> int:

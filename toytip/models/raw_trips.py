@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from toytip.core.dataset.dataset import Dataset
 from toytip.datasets.registry import has_field
 from toytip.errors import SchemaError
-from toytip.models.trip_columns import NamedTrips
+from toytip.models.trip_columns import NamedTrips, require_names
 from toytip.stages import conform
 
 EXPECTED_TYPES = "a pandas DataFrame, an Arrow table or a list of dicts"
@@ -129,12 +129,29 @@ def _frame_to_table(frame: pd.DataFrame, dataset: Dataset) -> pa.Table:
             "cannot score the trips: the columns of the frame are a MultiIndex",
             hint="Give each column one name, for example with `frame.columns.get_level_values(0)`.",
         )
-    names = [str(name) for name in frame.columns]
-    positions = [position for position, name in enumerate(names) if has_field(name, dataset)]
-    if not positions:
+    columns = [*_columns_of(frame, dataset), *_columns_of_index(frame, dataset)]
+    if not columns:
+        require_names(list(map(str, frame.columns)), dataset)
         return _table_without_columns(len(frame))
-    arrays = [_series_to_arrow(frame.iloc[:, position]) for position in positions]
-    return pa.Table.from_arrays(arrays, [names[position] for position in positions])
+    names, series = zip(*columns, strict=True)
+    return pa.Table.from_arrays(list(map(_series_to_arrow, series)), list(names))
+
+
+def _columns_of(frame: pd.DataFrame, dataset: Dataset) -> Iterator[tuple[str, pd.Series[Any]]]:
+    """Yield the columns of a frame that are fields. A name can occur twice."""
+    for position, name in enumerate(map(str, frame.columns)):
+        if has_field(name, dataset):
+            yield name, frame.iloc[:, position]
+
+
+def _columns_of_index(frame: pd.DataFrame, dataset: Dataset) -> Iterator[tuple[str, pd.Series[Any]]]:
+    """Yield the levels of the index that are fields, for example after `set_index`.
+
+    With `set_index(name, drop=False)`, the frame also has the column, which counts.
+    """
+    for level, name in enumerate(map(str, frame.index.names)):
+        if has_field(name, dataset) and name not in frame.columns:
+            yield name, frame.index.get_level_values(level).to_series()
 
 
 def _series_to_arrow(series: pd.Series[Any]) -> pa.Array:
@@ -155,6 +172,7 @@ def _arrow_to_table(trips: Any, dataset: Dataset) -> pa.Table:
         raise _not_trips(trips) from None
     positions = [position for position, name in enumerate(table.column_names) if has_field(name, dataset)]
     if not positions:
+        require_names(table.column_names, dataset)
         return _table_without_columns(len(table))
     names = [table.column_names[position] for position in positions]
     return pa.Table.from_arrays([_with_plain_text(table.column(position)) for position in positions], names)
@@ -169,11 +187,14 @@ def _with_plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _table_without_columns(rows: int) -> pa.Table:
-    return pa.table({"none": pa.nulls(rows)})
+    return pa.table({"": pa.nulls(rows)})
 
 
 def _not_trips(trips: Any) -> TypeError:
-    return TypeError(
-        f"cannot score the trips: expected {EXPECTED_TYPES}, not {type(trips).__name__}. "
-        "To score a file, use predict(pandas.read_parquet(file))"
-    )
+    kind, advice = type(trips).__name__, "To score a file, use predict(pandas.read_parquet(file))"
+    if isinstance(trips, Mapping):
+        advice = "To score one trip as a dict, use predict([trip])"
+    elif isinstance(trips, Sequence) and not isinstance(trips, str | bytes):
+        first = next(item for item in trips if not isinstance(item, Mapping))
+        kind, advice = f"a {kind} with {type(first).__name__}", "Convert each trip to a dict"
+    return TypeError(f"cannot score the trips: expected {EXPECTED_TYPES}, not {kind}. {advice}")

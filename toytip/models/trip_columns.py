@@ -13,8 +13,10 @@ from toytip.core.columns import Columns
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
+from toytip.core.dataset.unnamed import ADD_NAMES, describe_unnamed
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
+from toytip.datasets.registry import has_field
 from toytip.datasets.words import describe_kind
 from toytip.errors import SchemaError
 
@@ -72,6 +74,7 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
             f"cannot score {label}: {describe_repeated(repeated)}",
             hint="Remove all but one of the columns for each field.",
         )
+    require_names(columns, dataset, label)
     if missing := missing_columns(model, columns):
         verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         raise SchemaError(
@@ -86,9 +89,9 @@ def require_values(model: TrainedModel, columns: Columns) -> None:
     A run refuses such a file as well. In each of a few trips, a null value is plausible. `columns`
     are columns of `trips`.
     """
-    if len(columns["pickup_at"]) < MIN_TRIPS_WITHOUT_VALUES:
-        return
     dataset = model.encoding.dataset
+    if len(columns[dataset.time_column]) < MIN_TRIPS_WITHOUT_VALUES:
+        return
     fields = map(dataset.fields_by_name.__getitem__, _required_names(model))
     empty = [field.name for field in fields if field.required and pd.isna(columns[field.name]).all()]
     if empty:
@@ -98,6 +101,20 @@ def require_values(model: TrainedModel, columns: Columns) -> None:
             f"cannot score the trips: {join_words(names)} {verb} only nulls, and the model needs {them}",
             hint=f"Add the values of {join_words(names)}, or choose a model that does not need {them}.",
         )
+
+
+def require_names(columns: Collection[str], dataset: Dataset, label: str = "the trips") -> None:
+    """Raise SchemaError if no column is a field, for example because the names are values."""
+    if not any(columns) or any(has_field(column, dataset) for column in columns):
+        return
+    if problem := describe_unnamed(columns):
+        raise SchemaError(f"cannot score {label}: {problem}", hint=ADD_NAMES)
+    names = ", ".join(f"{name!r:.60}" for name in list(columns)[:3])
+    raise SchemaError(
+        f"cannot score {label}: no column is a column of {dataset.name if dataset.is_own else 'trips'} "
+        f"(the first columns are {names})",
+        hint=f"Use the column names of {dataset.name if dataset.is_own else 'the TLC'}.",
+    )
 
 
 def columns_of_trips(

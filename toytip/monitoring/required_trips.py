@@ -14,6 +14,7 @@ import pandas as pd
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.months import Month
 from toytip.core.splits import Split
+from toytip.core.text import all_of
 from toytip.errors import DataCheckError, StoreError
 from toytip.monitoring.month_counts import MonthSummary
 
@@ -114,7 +115,7 @@ def require_two_labels(label: str, trips: int, positives: int) -> None:
     elif positives in (0, trips):
         value = "true" if positives else "false"
         cause, hint = (
-            f"{label} is {value} for all {trips:,} training trips",
+            f"{label} is {value} for {all_of(trips, 'training trip')}",
             "Add months or trips to the source.",
         )
     else:

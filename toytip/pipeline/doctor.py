@@ -16,6 +16,7 @@ from toytip.cluster import preflight, versions
 from toytip.cluster.package_versions import local_versions
 from toytip.config import Settings
 from toytip.core.redact import first_line, mask_credentials
+from toytip.core.text import all_of, verb
 from toytip.errors import ClusterError
 from toytip.io.access import resolve_storage_options
 from toytip.pipeline.plan import IDLE_WORKER_BYTES, USABLE_MEMORY_SHARE, RunPlan, estimate_memory
@@ -132,13 +133,15 @@ def _check_workers(case: _Cluster) -> Finding:
     """
     workers = list(cluster.workers_by_address(case.client))
     if _all_reply(case.client, workers):
-        return Finding(True, f"all {len(workers)} workers answer")
+        return Finding(True, f"{all_of(len(workers), 'worker')} {verb(len(workers), 'answers', 'answer')}")
     with ThreadPoolExecutor(len(workers)) as pool:
         replies = pool.map(lambda worker: _all_reply(case.client, [worker]), workers)
         silent = {worker for worker, replied in zip(workers, replies, strict=True) if not replied}
     silent &= set(cluster.workers_by_address(case.client))  # a worker that stopped meanwhile does not count
     if not silent:
-        return Finding(True, f"all {len(workers)} workers answer, but slowly")
+        return Finding(
+            True, f"{all_of(len(workers), 'worker')} {verb(len(workers), 'answers', 'answer')}, but slowly"
+        )
     timeout = f"does not answer within {WORKER_REPLY_TIMEOUT_S} s"
     return Finding(False, "; ".join(f"worker {worker} {timeout}" for worker in sorted(silent)))
 
@@ -166,7 +169,7 @@ def _check_source(case: _Cluster) -> Finding:
     ]
     if problems := preflight.check_files(case.client, files):
         return Finding(False, "; ".join(problems))
-    return Finding(True, f"every worker reads all {len(files)} files")
+    return Finding(True, f"every worker reads {all_of(len(files), 'file')}")
 
 
 def _check_store(case: _Cluster) -> Finding:

@@ -221,7 +221,7 @@ def check_row_balance(rows_in: int, files: FilesByTable) -> None:
     rows_out = sum(file.rows for table_files in tables for file in table_files)
     if rows_out != rows_in:
         raise StoreError(
-            f"cannot publish: {rows_in:,} rows were read, but {rows_out:,} rows were written",
+            f"cannot publish: {plural(rows_in, 'row')} read, but {plural(rows_out, 'row')} written",
             hint="Report this error. The tables were not published.",
         )
 

@@ -15,6 +15,7 @@ from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import MODELS, MONITORING
+from toytip.core.text import plural
 from toytip.errors import StoreError
 from toytip.models import resolve
 from toytip.monitoring.alerts import Measurement
@@ -98,8 +99,7 @@ def run_monitor_stage(
         if publish:
             manifest = _add_measurements(context, result, plan.analysis_months, inputs)
             report = replace(report, version=manifest.version)
-        alerts = len(report.active_alerts)
-        stage.advance(steps=len(plan.analysis_months), note=f"{alerts} alert{'' if alerts == 1 else 's'}")
+        stage.advance(steps=len(plan.analysis_months), note=plural(len(report.active_alerts), "alert"))
     return report, manifest
 
 

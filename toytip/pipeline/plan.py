@@ -120,7 +120,7 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
     )
     if rows > plan.partition_rows:
         progress.info(
-            f"partition size raised from {plan.partition_rows:,} to {rows:,} rows "
+            f"partition size raised from {plan.partition_rows:,} to {plural(rows, 'row')} "
             "to limit the number of scheduler tasks"
         )
     ranges = plan.split.time_ranges().values()

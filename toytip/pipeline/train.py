@@ -11,6 +11,7 @@ from toytip.core.model import Encoding, TrainedModel
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.tables import ENCODINGS, FEATURES, MODELS
+from toytip.core.text import plural
 from toytip.engine import compute, graph
 from toytip.estimators.parallel import fit_in_parallel
 from toytip.evaluation.tally import tally_of
@@ -175,7 +176,7 @@ def fit_model(
             checkpoints=checkpoints,
             on_round=record_round,
         )
-        stage.set_note(f"{result.rounds} rounds kept")
+        stage.set_note(f"{plural(result.rounds, 'round')} kept")
         stage.set_work(sum(file.rows for file in training) * stage.done)
         stage.set_shape(_training_shape(encoding, params))
     return result

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from toytip.core.text import plural
 from toytip.core.timing import StageTiming
 from toytip.progress.console import ProgressConsole, ProgressMode, ProgressStyle
 from toytip.progress.recorder import RunRecorder, StageRecord
@@ -122,7 +123,7 @@ class StageProgress:
     def describe(self) -> str:
         """Return the number of rows, the rows per second and the note, as text."""
         rows, note = self._record.rows, self._record.note
-        speed = f"{rows:,} rows  {rows / max(self.seconds, 1e-6):,.0f} rows/s" if rows else ""
+        speed = f"{plural(rows, 'row')}  {rows / max(self.seconds, 1e-6):,.0f} rows/s" if rows else ""
         return "  ".join(filter(None, (speed, note)))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from toytip.core.parameters import AlertThresholds
+from toytip.core.text import plural
 from toytip.report import formatting
 from toytip.report.blocks import TableBlock, TableCell
 
@@ -58,7 +60,7 @@ def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
 def alerts_caption(report: MonitoringReport) -> str:
     """Return the caption of the F1 chart: number of alerts, and whether the model is worse."""
     last, count = report.last_month, len(report.active_alerts)
-    counted = f"{count} alert{'' if count == 1 else 's'} in {last}" if count else f"No alert in {last}"
+    counted = f"{plural(count, 'alert')} in {last}" if count else f"No alert in {last}"
     losses = [alert.name for alert in report.active_alerts if alert.kind == "model"]
     if losses:
         segment_auc = MODEL_LABELS["auc"].format(segment=report.words.segment)
@@ -84,6 +86,18 @@ def _earlier_losses(report: MonitoringReport) -> str:
     return f" Months with alerts for worse model performance: {', '.join(months)}." if months else ""
 
 
+def _firing_rule(rule: AlertThresholds) -> str:
+    """Return when an alert fires, in words."""
+    if rule.window_months == 1:
+        return "An alert fires if the threshold is exceeded in the month."
+    few = f" If fewer than {rule.min_breaches} months exist, it must be exceeded in all of these months."
+    return (
+        "An alert fires if the threshold is exceeded in the month itself "
+        f"and in at least {rule.min_breaches} of the {rule.window_months} months that end with it."
+        f"{few if rule.min_breaches > 1 else ''}"
+    )
+
+
 def exceeded_table(report: MonitoringReport, value_words: Mapping[str, Mapping[str, str]]) -> TableBlock:
     """Return the table of exceeded thresholds by month.
 
@@ -99,9 +113,7 @@ def exceeded_table(report: MonitoringReport, value_words: Mapping[str, Mapping[s
         caption="Exceeded thresholds by month",
         header=["measure", "reference", "threshold", *report.analysis_months],
         rows=[_exceeded_row(report, series[key], alerts, value_words) for key in order],
-        note="Highlighted cells are alerts. An alert fires if the threshold is exceeded in the month itself "
-        f"and in at least {rule.min_breaches} of the {rule.window_months} months that end with it. "
-        f"If fewer than {rule.min_breaches} months exist, it must be exceeded in all of these months. "
+        note=f"Highlighted cells are alerts. {_firing_rule(rule)} "
         "Shares of missing values and of rejected trips are compared with the reference range. "
         "All other shares, and metrics, are compared with the reference value. "
         f"A feature with less than {formatting.format_share(rule.min_importance)} of the gain of the model "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toytip.core.tables import METRIC_HISTOGRAMS, MONITORING, PREDICTIONS
+from toytip.core.text import plural
 from toytip.evaluation.report import SegmentReport
 from toytip.monitoring.drift import measure_drift
 from toytip.report import formatting
@@ -231,7 +232,7 @@ def _predictions_section(source: DiffSource) -> Content:
     pairs = [
         ("trips in both versions", count(predictions.common)),
         ("trips in one version only", count(predictions.unmatched)),
-        ("changed predictions", f"{count(predictions.changed_predictions)} trips, {share}"),
+        ("changed predictions", f"{plural(predictions.changed_predictions, 'trip')}, {share}"),
         ("mean absolute change in probability", formatting.NO_VALUE if change is None else f"{change:.4f}"),
     ]
     return Content("The trips of A and B are matched by `trip_id`.", [PairsBlock(pairs)])

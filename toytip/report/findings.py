@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.dataset.words import ReportWords
+from toytip.core.text import plural, verb
 from toytip.evaluation.report import Interval, SegmentReport
 from toytip.report import alerts, formatting
 from toytip.report.facts import Facts
@@ -125,8 +126,11 @@ def _segment_findings(
 ) -> Iterator[Finding]:
     metrics, trips = evaluation.metrics, f"{segment} trips of the {split} split"
     if metrics.rows < MIN_TEST_TRIPS:
-        count = formatting.format_count(metrics.rows)
-        yield Finding(f"The metrics on {trips} are imprecise: there are only {count} trips.", "metrics")
+        count = plural(metrics.rows, "trip")
+        yield Finding(
+            f"The metrics on {trips} are imprecise: there {verb(metrics.rows, 'is', 'are')} only {count}.",
+            "metrics",
+        )
     if evaluation.intervals.get("auc") is None:
         text = f"The metrics on {trips} have no confidence intervals, which need trips of at least 7 days."
         yield Finding(text, "metrics")
@@ -190,7 +194,8 @@ def _training_findings(facts: Facts) -> Iterator[Finding]:
         )
     elif facts.rounds is not None and facts.rounds == params.get("rounds"):
         yield Finding(
-            f"The last of {facts.rounds} rounds was the best. More rounds may improve the model.", "training"
+            f"The last of {plural(facts.rounds, 'round')} was the best. More rounds may improve the model.",
+            "training",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from toytip.core.text import plural
 from toytip.evaluation.judgment import Conclusion, Judgment, MetricDifference
 from toytip.report import formatting
 from toytip.report.blocks import MissingBlock, Page, PairsBlock, Section, TableBlock, TableCell
@@ -49,7 +50,7 @@ def test_period(judgment: Judgment) -> str:
 def _summary_section(judgment: Judgment) -> Section:
     rows = judgment.rows
     pairs = [
-        ("predictions", f"{judgment.predictions}, {judgment.files} file{'s' if judgment.files > 1 else ''}"),
+        ("predictions", f"{judgment.predictions}, {plural(judgment.files, 'file')}"),
         ("version", judgment.version),
         ("store", judgment.store),
         ("taxi", judgment.taxi),

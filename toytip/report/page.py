@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from toytip._version import __version__
 from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.text import plural
 from toytip.report import formatting
 from toytip.report.blocks import Page, Section
 from toytip.report.facts import Facts
@@ -94,7 +95,7 @@ def metric_figures(facts: Facts) -> Iterator[KeyFigure]:
     yield f"F1, {facts.reported_split}", _format_metric(evaluation.metrics.f1), baseline
     for name, other in facts.evaluation.get(facts.reported_split, {}).items():
         if segment == ALL_ROWS and name != segment:
-            trips = f"{formatting.format_count(other.metrics.rows)} trips"
+            trips = plural(other.metrics.rows, "trip")
             yield f"AUC of {name} trips", _format_metric(other.metrics.auc), trips
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
-from toytip.core.text import join_words
+from toytip.core.text import join_words, plural
+from toytip.core.time_pairs import USUAL_HOURS, find_contradiction
 from toytip.datasets.registry import detect_kind
 from toytip.datasets.words import KINDS
 from toytip.models import trip_columns
@@ -25,7 +28,7 @@ from toytip.serving.json_text import (
     parse_json,
     unwrap_trips,
 )
-from toytip.serving.values import InvalidValuesError, read_values
+from toytip.serving.values import InvalidValuesError, is_zoned_time, read_values
 
 GZIP_MAGIC = b"\x1f\x8b"
 EXPECTED_BODY = "Send one trip as a JSON object, or several trips as a list of objects"
@@ -85,7 +88,10 @@ def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
             f"cannot read the request: the body has {VALUES_PER_COLUMN}. {EXPECTED_BODY} ({WRITE_TRIPS})",
         )
     if len(body) > max_trips and isinstance(body, list):
-        raise RequestError(413, f"cannot read the request: {len(body)} trips exceed the limit of {max_trips}")
+        raise RequestError(
+            413,
+            f"cannot read the request: {plural(len(body), 'trip')} exceed the limit of {max_trips:,}",
+        )
     return body
 
 
@@ -141,6 +147,8 @@ def parse_trips(model: TrainedModel, trips: Sequence[Any]) -> ParsedTrips:
         if field.name in required and missing:
             problems = ((row, "is null, and the model needs a value") for row in missing)
             errors += _field_errors(named, field, problems)
+    if not errors and not invalid:
+        errors = list(_contradicting_times(named))
     return ParsedTrips(columns, sorted([*errors, *invalid], key=lambda error: error.trip))
 
 
@@ -166,6 +174,24 @@ def _problems_of_columns(model: TrainedModel, keys: tuple[str, ...]) -> Iterator
         yield name, "is missing, and the model needs it"
     for names in model.encoding.dataset.field_names.find_repeated(keys).values():
         yield names[1], f"is the same field as {names[0]}"
+
+
+def _contradicting_times(named: NamedTrips) -> Iterator[FieldError]:
+    """Yield an error for each trip if pickups and dropoffs contradict each other."""
+    fields = {field.name: field for field in named.fields if field.name in ("pickup_at", "dropoff_at")}
+    values = {name: named.values(field) for name, field in fields.items()}
+    if len(fields) < 2 or not any(map(is_zoned_time, chain(*values.values()))):
+        return
+    raw = pa.table({name: pa.array(texts, pa.string()) for name, texts in values.items()})
+    problem = find_contradiction(raw, "pickup_at", "dropoff_at")
+    if problem is not None:
+        names = (named.column_name(row, fields[problem.other_column]) for row in range(len(named.trips)))
+        messages = (
+            f"contradicts {name}: with its UTC offset, the trip ends before it starts, or takes more than "
+            f"{USUAL_HOURS} hours"
+            for name in names
+        )
+        yield from _field_errors(named, fields[problem.column], enumerate(messages))
 
 
 def _field_errors(

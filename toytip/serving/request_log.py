@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from toytip.core.text import plural
 from toytip.serving.metrics import ServerMetrics
 
 # Key of the number of trips of a request in its scope.
@@ -71,4 +72,4 @@ def describe_request(scope: Scope, status: int, seconds: float) -> str:
     client = scope["client"][0] if scope.get("client") else "-"
     line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {client} {scope['method']} {path} {status} {seconds * 1e3:.1f} ms"
     trips = scope.get(TRIP_COUNT_KEY)
-    return line if trips is None else f"{line} {trips} trips"
+    return line if trips is None else f"{line} {plural(trips, 'trip')}"

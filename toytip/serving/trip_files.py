@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.redact import first_line, mask_credentials
-from toytip.datasets.registry import match_dataset
+from toytip.datasets.registry import has_field, match_dataset
 from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import trip_columns
@@ -30,7 +30,8 @@ from toytip.serving.json_text import (
     parse_json,
     unwrap_trips,
 )
-from toytip.sources.csv_files.rows import CSV_HINT, encoding_of, header_columns, read_csv
+from toytip.sources.csv_files.header import encoding_of, is_csv
+from toytip.sources.csv_files.rows import CSV_HINT, read_csv
 from toytip.sources.formats import (
     ENCRYPTED_PARQUET,
     GZIP_MAGIC,
@@ -124,7 +125,7 @@ def _read_stream(stream: io.BufferedReader[Any], name: str, dataset: Dataset | N
         )
     elif other := find_other_format(head):
         raise _other_format(name, other)
-    elif len(header_columns(head)) > 1:
+    elif is_csv(head, dataset):
         yield from _read_csv(stream, name, dataset)
     else:
         cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
@@ -238,10 +239,13 @@ def _parse_trip(line: str, label: str) -> dict[str, Any]:
         trip = parse_json(line)
     except (ValueError, RecursionError) as error:
         raise SourceError(
-            f"cannot read {label}: the line is not a trip as a JSON object ({error!s:.100})"
+            f"cannot read {label}: the line is not a trip as a JSON object ({error!s:.100})",
+            hint=f"{LIST_HINT}.",
         ) from None
     if not isinstance(trip, dict):
-        raise SourceError(f"cannot read {label}: the line is not a trip as a JSON object")
+        raise SourceError(
+            f"cannot read {label}: the line is not a trip as a JSON object", hint=f"{LIST_HINT}."
+        )
     return trip
 
 
@@ -259,7 +263,7 @@ def _batches_of_list(trips: list[Any], name: str, dataset: Dataset | None) -> It
     labels = [f"trip {row} of {name}" for row in range(len(trips))]
     for trip, label in zip(trips, labels, strict=True):
         if not isinstance(trip, dict):
-            raise SourceError(f"cannot read {label}: it is not a JSON object")
+            raise SourceError(f"cannot read {label}: it is not a JSON object", hint=f"{LIST_HINT}.")
     for start in range(0, len(trips), SCORING_BATCH_ROWS):
         rows = slice(start, start + SCORING_BATCH_ROWS)
         yield _batch_of_trips(trips[rows], labels[rows], dataset)
@@ -267,5 +271,12 @@ def _batches_of_list(trips: list[Any], name: str, dataset: Dataset | None) -> It
 
 def _batch_of_trips(trips: list[dict[str, Any]], labels: list[str], dataset: Dataset | None) -> TripBatch:
     columns = trip_columns.columns_of_trips(trips, labels.__getitem__)
+    for keys, label in columns.items():
+        if keys and not any(has_field(key, dataset) for key in keys):
+            raise SourceError(
+                f"cannot read {label}: no key of the object is a column of trips (it has "
+                f"{', '.join(f'{key!r:.60}' for key in keys[:3])})",
+                hint=f"{LIST_HINT} ({WRITE_TRIPS}).",
+            )
     dataset = match_dataset({name for names in columns for name in names}, dataset)
     return TripBatch(table=trips_to_table(trips, dataset), columns=columns, label=labels.__getitem__)

@@ -130,6 +130,11 @@ def _number_in_text(value: Any) -> float:
     return float(text)
 
 
+def is_zoned_time(value: Any) -> bool:
+    """Return whether a value is a time with a UTC offset, as text."""
+    return isinstance(value, str) and _IS_ZONED_TIME(value.strip()) is not None
+
+
 def _read_time(value: Any, zone: str) -> dt.datetime | None:
     if value is None:
         return None
@@ -137,8 +142,9 @@ def _read_time(value: Any, zone: str) -> dt.datetime | None:
         raise _Unreadable
     text = value.strip()
     if _IS_NAIVE_TIME(text):
-        return dt.datetime.fromisoformat(text)
+        return dt.datetime.fromisoformat(_with_two_digits(text))
     if _IS_ZONED_TIME(text):
+        text = _with_two_digits(text)
         text = re.sub(r" ?(UTC|z)$", "Z", text).replace(" +", "+").replace(" -", "-")
         instant = dt.datetime.fromisoformat(text)
         try:
@@ -151,6 +157,11 @@ def _read_time(value: Any, zone: str) -> dt.datetime | None:
     if text.lower() in MISSING_TEXTS:
         return None
     raise _Unreadable
+
+
+def _with_two_digits(text: str) -> str:
+    """Return a time in ISO 8601 with two digits of the hour, not one as in 2023-01-31 8:15."""
+    return text if text[12].isdigit() else f"{text[:11]}0{text[11:]}"
 
 
 @functools.cache

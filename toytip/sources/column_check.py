@@ -17,15 +17,18 @@ from toytip.core.columns import ColumnValues
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.field_names import describe_repeated
+from toytip.core.dataset.unnamed import ADD_NAMES, describe_unnamed
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words, plural
-from toytip.core.time_values import EPOCH_NUMBERS, count_date_orders, other_reading, zone_place
+from toytip.core.time_pairs import find_contradiction, fix_of, meaning_of
+from toytip.core.time_values import count_date_orders, other_reading, zone_place
 from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
 from toytip.errors import SourceError
 from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
+    CONVERT,
     KIND_DESCRIPTIONS,
     WRITE_ISO_TIMES,
     RowLabel,
@@ -37,12 +40,6 @@ from toytip.stages.conform import (
     read_column,
 )
 
-# Fixes of columns, whose names replace {}.
-CONVERT = {
-    "time": "Convert {} to a time, for example to a timestamp or to text such as 2023-01-31 20:15:00.",
-    "code": "Convert {} to a whole number.",
-    "amount": "Convert {} to a number.",
-}
 ADD_VALUES = "Add the values of {}."
 DOWNLOAD_PUBLISHED = "If the TLC published the file, download it again."
 # Times are in the wrong time zone if so many of them are 1 to 6 hours outside of the month of the
@@ -98,7 +95,7 @@ def check_columns(
         else:
             findings.add_type(field, column, schema.field(column).type, may_have_other_numbers)
     if findings.unusual:
-        _check_values(findings, month, read)
+        _check_values(findings, columns, month, read)
     if findings.problems:
         raise SourceError(f"cannot use {name}: {findings.description}", hint=findings.hint)
     return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
@@ -115,12 +112,14 @@ def find_taxi(name: str, names: Sequence[str], dataset: Dataset | None = None) -
     if repeated := dataset.field_names.find_repeated(names):
         raise SourceError(f"cannot use {name}: {describe_repeated(repeated)}", hint=_merge_hint(repeated))
     columns = dataset.field_names.match(names)
+    if not columns and (problem := describe_unnamed(names)):
+        raise SourceError(f"cannot use {name}: {problem}", hint=ADD_NAMES)
     if dataset.time_column not in columns:
         kinds = join_words([kind for candidate in candidates for kind in candidate.kinds], "or")
         raise SourceError(
             f"cannot use {name}: it is not a {kinds} {_file_word(dataset)}",
-            hint=f"Use files with a column {join_words(_time_columns(candidates), 'or')}. "
-            f"This file has the columns {', '.join(repr(name[:60]) for name in names[:5])}, ...",
+            hint=f"Use files with a column {join_words(_time_columns(candidates), 'or')}. This file has "
+            + (f"the columns {_first_names(names)}, ..." if names else "no columns."),
         )
     taxi = dataset.layout.detect_kind(names) or _taxi_in_name(name, dataset)
     if taxi is None:
@@ -134,6 +133,10 @@ def find_taxi(name: str, names: Sequence[str], dataset: Dataset | None = None) -
             f"{join_words(renamed, 'or')}.",
         )
     return taxi
+
+
+def _first_names(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:60]) for name in names[:5])
 
 
 def _file_word(dataset: Dataset) -> str:
@@ -236,8 +239,16 @@ class _Findings:
         if converted.conversion:
             self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}, self.dataset).values():
-            if unreadable.is_most:
-                self.add_problem(unreadable.describe(self.label), column, CONVERT[field.kind])
+            if unreadable.is_most(len(raw)):
+                self.add_problem(unreadable.describe(self.label), column, unreadable.fix)
+
+    def add_contradiction(self, raw: pa.Table) -> None:
+        """Add a problem if the pickup and dropoff times of rows contradict each other."""
+        names = self.dataset.field_names.match(raw.column_names)
+        if not self.problems and {"pickup_at", "dropoff_at"} <= names.keys():
+            problem = find_contradiction(raw, names["pickup_at"], names["dropoff_at"])
+            if problem is not None:
+                self.add_problem(str(problem), problem.column, problem.fix)
 
     def add_day_first(self, column: str, day_first: int, month_first: int) -> bool:
         """Add a problem if more times have the day first than the month. Return whether they do."""
@@ -250,15 +261,24 @@ def _plain(raw: pa.Table, column: str) -> pa.ChunkedArray:
     return decode_dictionary(raw.column(column))
 
 
-def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:
+def _columns_to_read(unusual: Mapping[str, Field], columns: Mapping[str, str]) -> list[str]:
+    """Return the unusual columns, and both time columns if one of them is unusual."""
+    times = [columns[name] for name in ("pickup_at", "dropoff_at") if name in columns]
+    return list(dict.fromkeys([*unusual, *(times if any(name in unusual for name in times) else ())]))
+
+
+def _check_values(
+    findings: _Findings, columns: Mapping[str, str], month: Month | None, read: ColumnReader
+) -> None:
     """Convert the first batch of unusual columns, and all times of rows if they are unusual."""
-    first = pa.Table.from_batches([next(read(list(findings.unusual)))])
+    first = pa.Table.from_batches([next(read(_columns_to_read(findings.unusual, columns)))])
     converted = {
         column: read_column(first.column(column), field, column, "")
         for column, field in findings.unusual.items()
     }
     for column, field in findings.unusual.items():
         findings.add_values(first, column, converted[column], field)
+    findings.add_contradiction(first)
     time_column = findings.dataset.time_column
     name = next((column for column, field in findings.unusual.items() if field.name == time_column), None)
     if name is None or findings.problems:
@@ -314,15 +334,10 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
 
 
 def _add_zone_problem(findings: _Findings, name: str, conversion: str, shifted: _TimeCounts) -> None:
-    is_zoned = EPOCH_NUMBERS not in conversion
     place = zone_place(findings.unusual[name].time_zone)
-    meaning = "instants of their time zone" if is_zoned else f"{place}'s clock"
     findings.add_problem(
-        f"column {name} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
-        f"{shifted.rows:,} times are in the hours before or after the month",
+        f"column {name} contradicts the month of the file: read as {meaning_of(conversion, place)}, "
+        f"{shifted.as_read:,} of {shifted.rows:,} times are in the hours before or after the month",
         name,
-        f"The times are probably {place}'s clock with the label of another zone. Remove the label, for "
-        'example with frame["{}"].dt.tz_localize(None) in pandas.'
-        if is_zoned
-        else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC.",
+        fix_of(conversion, place),
     )

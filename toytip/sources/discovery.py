@@ -16,7 +16,7 @@ from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month, parse_months
 from toytip.core.redact import first_line, mask_credentials
 from toytip.datasets.registry import unusable_kind
-from toytip.errors import SourceError, ToytipError
+from toytip.errors import SchemaError, SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
 from toytip.io.connection import FILE_HINT
@@ -111,6 +111,8 @@ def _check_files(
     def check(uri: str) -> CheckedFile | ToytipError:
         try:
             return check_file(uri, paths[uri], options[uri], dataset)
+        except SchemaError as error:  # for example a time zone that does not exist
+            return SourceError(f"cannot use {mask_credentials(uri)}: {error}", hint=error.hint)
         except ToytipError as error:
             return error
 

@@ -22,7 +22,13 @@ from toytip.sources.source import Source, SourceFile
 
 MAX_LISTED_FILES = 5
 MAX_HINTS = 3
-_DIGITS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+", re.IGNORECASE)
+# The parts of paths by which a program distinguishes the files of a table: values of keys in
+# folders such as `borough=Queens`, UUIDs, other random letters with digits, and numbers.
+_HIVE_VALUE = re.compile(r"(?<=/)([^/=]+)=[^/]+(?=/)")
+_RANDOM = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<![0-9a-z])([0-9a-f]{8,}|(?=[a-z]*\d)(?=\d*[a-z])[0-9a-z]{5,})(?![0-9a-z])|\d+",
+    re.IGNORECASE,
+)
 
 
 def raise_file_errors(spec: str, errors: Mapping[str, ToytipError], count: int) -> None:
@@ -197,15 +203,24 @@ def _times(file: SourceFile, dataset: Dataset) -> pa.ChunkedArray:
         return parquet.read([column], use_threads=False).column(0)
 
 
+def _family_of(uri: str) -> str:
+    """Return a URI without the parts that a program varies between the files of a table.
+
+    >>> _family_of("in/year=2023/month=1/borough=Queens/part-7-c000.parquet")
+    'in/year=#/month=#/borough=#/part-#-c#.parquet'
+    """
+    return _RANDOM.sub("#", _HIVE_VALUE.sub(r"\1=#", uri))
+
+
 def warn_of_repeated_trips(source: Source) -> tuple[str, ...]:
     """Return a warning for each group of files that probably have the same trips.
 
-    Parts of a month differ only by numbers in their names. If the names of the files of a month
-    differ otherwise, the files can be several copies of the month.
+    If the names of the files of a month differ not only in the parts that a program varies, the
+    files can be several copies of the month.
     """
     groups: dict[tuple[str, ...], tuple[str, str]] = {}
     for files in source.by_month.values():
-        families = {_DIGITS.sub("#", file.uri): mask_credentials(file.uri) for file in reversed(files)}
+        families = {_family_of(file.uri): mask_credentials(file.uri) for file in reversed(files)}
         if len(families) > 1:
             first, second, *_ = sorted(families.values())
             groups.setdefault(tuple(sorted(families)), (first, second))

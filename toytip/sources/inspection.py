@@ -11,6 +11,7 @@ from itertools import chain
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
+from toytip.core.text import verb
 from toytip.sources.row_check import RowCheck, check_rows
 from toytip.sources.source import Source
 from toytip.stages.conform import UnreadableValues, label_line, label_row
@@ -164,7 +165,7 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
         yield f"a run rejects {scope}{checked.rejects[reason] / rows:.1%} of the rows as {reason}"
     if checked.repeated > MAX_REPEATED_SHARE * checked.summary.kept_rows:
         yield (
-            f"{checked.repeated:,} of the {checked.summary.kept_rows:,} rows that a run keeps repeat an "
+            f"{checked.repeated:,} of the {checked.summary.kept_rows:,} rows that a run keeps {verb(checked.repeated, 'repeats', 'repeat')} an "
             "earlier row, for example because a file was appended to itself"
         )
     for uri, unreadable in checked.unreadable.items():

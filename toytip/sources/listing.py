@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from fsspec.implementations.local import LocalFileSystem
@@ -29,6 +29,7 @@ from toytip.io.s3_errors import translate_boto_errors
 from toytip.sources.path_months import DATA_SUFFIXES, month_of_path
 from toytip.sources.table_formats import TABLE_MARKERS, DeltaTables, find_delta_tables
 
+LIST_HINT = "Check the address, and your permissions for it."
 NAME_SOURCE_FILES = (
     "Set the source to a folder, a glob, a URI or a comma-separated list of Parquet or CSV files."
 )
@@ -84,8 +85,9 @@ def list_source_files(spec: str, endpoint_url: str | None = None) -> SourceListi
                 (uris, others), storage_options = _list_location(location, endpoint_url)
                 cause = "" if uris else cause_of_empty_list(location, storage_options)
         except (OSError, ValueError, ImportError) as error:
-            raise SourceError(f"cannot list source {name}: {first_line(error)}") from None
+            raise SourceError(f"cannot list source {name}: {first_line(error)}", hint=LIST_HINT) from None
         if cause:
+            cause += f" (it contains {PurePath(others[0]).name})" if others else ""
             raise SourceError(f"cannot use source {name}: {cause}", hint=NAME_SOURCE_FILES)
         _require_text(uris)
         files |= dict.fromkeys(uris, storage_options)

@@ -31,6 +31,7 @@ from toytip.core.number_values import (
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
+from toytip.core.time_pairs import find_contradiction
 from toytip.core.time_values import FROM_TEXT, count_date_orders, is_time, read_times
 from toytip.errors import SchemaError
 
@@ -40,8 +41,20 @@ WRITE_ISO_TIMES = (
     "Write {} as text such as 2023-01-31 20:15:00. In pandas, pandas.to_datetime(times, "
     "format='%d/%m/%Y %I:%M:%S %p') reads the times."
 )
+# Fixes of columns, whose names replace {}.
+CONVERT = {
+    "time": "Convert {} to a time, for example to a timestamp or to text such as 2023-01-31 20:15:00.",
+    "code": "Convert {} to a whole number.",
+    "amount": "Convert {} to a number.",
+}
+REMOVE_QUOTES = (
+    'Remove the quotes around the values of {}. In pandas, read_csv(file, quotechar="\'") reads values in single '
+    "quotes."
+)
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
+# A few values in a column that is otherwise empty do not decide on the column.
+MIN_PRESENT_SHARE = 0.01
 # Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
 RowLabel = Callable[[int], str]
 # Line 1 of a CSV file is the header. Empty lines do not count.
@@ -116,11 +129,13 @@ def conform_columns(
     if refuse_most:
         _require_month_first(raw, uri, dataset)
     for unreadable in find_unreadable(raw, by_field, dataset).values() if refuse_most else ():
-        if unreadable.is_most:
+        if unreadable.is_most(len(raw)):
             raise SchemaError(
                 f"cannot use {uri}: {unreadable.describe(label)}",
-                hint=f"Convert the column to {KIND_DESCRIPTIONS[unreadable.kind]}.",
+                hint=unreadable.fix.format(unreadable.column),
             )
+    if refuse_most:
+        _require_equal_clocks(raw, uri, dataset, by_field)
     columns = {name: column.array for name, column in by_field.items()}
     return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
 
@@ -134,6 +149,20 @@ def _require_month_first(raw: pa.Table, uri: str, dataset: Dataset) -> None:
                 raise SchemaError(
                     f"cannot use {uri}: {describe_day_first(name)}", hint=WRITE_ISO_TIMES.format(name)
                 )
+
+
+def _require_equal_clocks(
+    raw: pa.Table, uri: str, dataset: Dataset, converted: Mapping[str, ColumnValues]
+) -> None:
+    """Raise SchemaError if the pickup and dropoff times contradict each other."""
+    names = dataset.field_names.match(raw.column_names)
+    if not {"pickup_at", "dropoff_at"} <= converted.keys():
+        return
+    conversions = {converted[name].conversion for name in ("pickup_at", "dropoff_at")}
+    if conversions <= {"", FROM_TEXT}:
+        return
+    if problem := find_contradiction(raw, names["pickup_at"], names["dropoff_at"]):
+        raise SchemaError(f"cannot use {uri}: {problem}", hint=problem.fix)
 
 
 def describe_day_first(column: str) -> str:
@@ -183,9 +212,18 @@ class UnreadableValues:
     """The unreadable value of this row, as text."""
 
     @property
-    def is_most(self) -> bool:
-        """Whether so many values are unreadable that the column is not one of this field."""
-        return self.count > MAX_UNREADABLE_SHARE * self.present
+    def fix(self) -> str:
+        """How to correct the column, whose name replaces {}."""
+        is_quoted = len(self.example) > 1 and self.example[0] == self.example[-1] and self.example[0] in "'\""
+        return REMOVE_QUOTES if is_quoted else CONVERT[self.kind]
+
+    def is_most(self, rows: int) -> bool:
+        """Return whether so many values are unreadable that the column is not one of this field.
+
+        `rows` is the number of rows.
+        """
+        is_filled = self.present > MIN_PRESENT_SHARE * rows
+        return is_filled and self.count > MAX_UNREADABLE_SHARE * self.present
 
     def describe(self, label: RowLabel = label_row) -> str:
         """Return the problem as text. `label` names the row."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from toytip.core.jsonable import dump_json
 from toytip.core.redact import mask_credentials
+from toytip.core.text import plural
 from toytip.errors import ConfigError, StoreError
 from toytip.store.catalog import published_refs
 from toytip.store.layout import validate_version
@@ -226,7 +227,8 @@ def describe_versions(manifests: Sequence[Manifest], tags: dict[str, str]) -> li
             months=tuple(map(str, manifest.months)),
             bytes=manifest.bytes,
             created_at=manifest.created_at,
-            parents=tuple(map(str, manifest.parent_versions)) or (f"{len(manifest.source_files)} files",),
+            parents=tuple(map(str, manifest.parent_versions))
+            or (plural(len(manifest.source_files), "file"),),
             tags=tuple(sorted(name for name, version in tags.items() if version == manifest.version)),
         )
         for manifest in manifests

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from toytip.core.parameters import BoosterParams
+from toytip.core.text import plural
 from toytip.errors import ConfigError
 from toytip.training.boosting import BoostConfig, xgboost_params
 from toytip.training.exact_sums import next_power_of_two
@@ -72,6 +73,6 @@ def _require_exact_sums(loss: Loss, labels: LabelStats) -> None:
     limit = MAX_EXACT_ROWS // (1 if loss is Loss.LOGISTIC else GRADIENT_HEADROOM)
     if labels.rows > limit:
         raise ConfigError(
-            f"cannot train exactly on {labels.rows:,} rows: sums of gradients could be rounded",
+            f"cannot train exactly on {plural(labels.rows, 'row')}: sums of gradients could be rounded",
             hint=f"Use at most {limit:,} rows.",
         )

@@ -20,6 +20,7 @@ from toytip.cli.render.tables import (
 )
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.tables import ENCODINGS, METRIC_HISTOGRAMS, MONITORING, PREDICTIONS, SCORES, TABLES_BY_NAME
+from toytip.core.text import plural, verb
 from toytip.store.compare import Pair, VersionDiff
 
 # The settings of these tables are also those of the model or of the encoding.
@@ -52,7 +53,7 @@ def show_diff(diff: VersionDiff, output: str | None = None) -> None:
         print_wrapped(
             console,
             f"{predictions.changed_predictions:,} of {predictions.common:,} predictions changed "
-            f"({predictions.changed_share:.4%}), {predictions.unmatched:,} trips are in one version only",
+            f"({predictions.changed_share:.4%}), {plural(predictions.unmatched, 'trip')} {verb(predictions.unmatched, 'is', 'are')} in one version only",
         )
     if output:
         console.print(f"comparison written to {output}", soft_wrap=True)

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from toytip.cli.render.evaluation import TITLES, show_evaluation
 from toytip.cli.render.tables import make_console, print_wrapped, signed
+from toytip.core.text import plural, verb
 from toytip.evaluation.judgment import Judgment
 
 LABEL_WIDTH = 12
@@ -18,7 +19,11 @@ def show_judgment(judgment: Judgment, *, verbose: bool = False) -> None:
     trips = f"{rows.judged:,} of the test period of {judgment.version} ({start} to {stop}, end exclusive)"
     _print(console, "judged trips", trips)
     if rows.other:
-        _print(console, "other trips", f"{rows.other:,} predictions, which do not count")
+        _print(
+            console,
+            "other trips",
+            f"{plural(rows.other, 'prediction')}, which {verb(rows.other, 'does', 'do')} not count",
+        )
     _print(console, "decisions", judgment.decisions.describe())
     show_evaluation(judgment.evaluation, console, verbose=verbose)
     _show_champion(console, judgment, verbose=verbose)

@@ -142,7 +142,7 @@ function drawStage(body, stage, key, months) {
 function drawRates(row, stage) {
   const rate = (value) => number.format(Math.round(value));
   const current = stage.current_rows_per_second;
-  child(row, "rows", "td", "value", `${number.format(stage.rows)} rows`);
+  child(row, "rows", "td", "value", `${number.format(stage.rows)} ${stage.rows === 1 ? "row" : "rows"}`);
   child(row, "rate", "td", "value", stage.rows_per_second ? `${rate(stage.rows_per_second)} rows/s` : "");
   const cell = child(row, "now", "td", "value", current ? `${rate(current)} now` : "");
   cell.title = current ? "rows per second over the last ten seconds (the number to the left is the mean since the stage started)" : "";

@@ -16,6 +16,7 @@ from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Feature, Reference
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.reference import ReferenceRows, join_rows
+from toytip.core.text import plural
 from toytip.datasets.project.execution import execute_module
 from toytip.datasets.project.parts import Parts, is_of_file, moment_of, needed_columns, part_of
 from toytip.datasets.project.user_code import NUMBER_KINDS, Part
@@ -51,7 +52,7 @@ def _read_rows(declared: Reference) -> ReferenceRows:
         raise part.error("the table has no values", "Add a column in addition to the key and the times.")
     if frame.size > MAX_VALUES:
         raise part.error(
-            f"the table has {frame.size:,} values, and at most {MAX_VALUES:,} are possible",
+            f"the table has {plural(frame.size, 'value')}, and at most {MAX_VALUES:,} are possible",
             "Leave out columns and rows that no feature uses.",
         )
     numbers = {str(name): _numbers_of(part, frame[name], is_key=name in declared.key) for name in names}

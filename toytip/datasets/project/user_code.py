@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from toytip.core.columns import Columns
 from toytip.core.redact import suggest_name
+from toytip.core.text import plural
 from toytip.errors import ConfigError, ToytipError
 
 # The kinds of dtypes that have numbers, and True and False.
@@ -72,7 +73,7 @@ class Part:
         if values.shape != (rows,):
             count = "a single value" if not values.ndim else f"an array of the shape {values.shape}"
             raise self.error(
-                f"it returns {count} for {rows:,} rows",
+                f"it returns {count} for {plural(rows, 'row')}",
                 "Return one value per row, for example with np.where.",
             )
 

@@ -18,6 +18,7 @@ from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.splits import Split, plan_split
 from toytip.core.tables import FEATURES
+from toytip.core.text import plural, verb
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError
 from toytip.evaluation.metrics import with_threshold
@@ -83,7 +84,7 @@ def make_folds(months: tuple[Month, ...], min_train_months: int, horizon_months:
     ]
     if not folds:
         raise ConfigError(
-            f"cannot backtest {len(months)} months: the first model needs {min_train_months} training "
+            f"cannot backtest {plural(len(months), 'month')}: the first model needs {min_train_months} training "
             "months, a validation month and a test month",
             hint="Add months, or reduce --min-train-months.",
         )
@@ -129,7 +130,7 @@ def _frame_loader(context: RunContext, features: Manifest, files: list[DataFile]
     need = features.rows * FEATURE_BYTES_PER_ROW
     if memory and need > MAX_FEATURE_MEMORY_SHARE * memory:
         context.progress.info(
-            f"{features.rows:,} rows need {need / 1e9:.1f} GB, too much of the workers' "
+            f"{plural(features.rows, 'row')} {verb(features.rows, 'needs', 'need')} {need / 1e9:.1f} GB, too much of the workers' "
             f"{memory / 1e9:.1f} GB, so each fold reads the rows from the store again"
         )
         return lambda subset: graph.read_version(context.store, table, features.version, subset)

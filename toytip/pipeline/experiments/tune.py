@@ -19,6 +19,7 @@ from toytip.core.partitions import DataFile
 from toytip.core.redact import first_line
 from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.core.tables import FEATURES
+from toytip.core.text import plural
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
@@ -91,7 +92,7 @@ def make_time_folds(months: Sequence[Month], split: Split, count: int) -> TimeFo
     )
     if len(usable) <= count:
         raise ConfigError(
-            f"cannot make {count} folds: there are only {len(usable)} training and validation months, "
+            f"cannot make {plural(count, 'fold')}: the training and validation periods have only {plural(len(usable), 'month')}, "
             "and the first fold needs an earlier month for training",
             hint="Set fewer --folds, or read more months.",
         )
@@ -126,7 +127,7 @@ def tune(
     with tuning.open_study(file, name, seed) as open_study:
         resumed_trials = len(tuning.finished_trials(open_study))
         if resumed_trials:
-            context.progress.info(f"resuming study {file}, which has {resumed_trials} trials")
+            context.progress.info(f"resuming study {file}, which has {plural(resumed_trials, 'trial')}")
         _run_study(context, open_study, time_folds, matrix, trials, resumed_trials)
         results = tuning.trial_results(open_study)
     complete = [trial for trial in results if len(trial.fold_scores) == folds]
@@ -283,7 +284,7 @@ def _default_study_file(store: Store, name: str) -> Path:
 
 
 def _limit_comment(result: TuningResult) -> str:
-    return f"# The training ended at the maximum of {result.max_rounds} rounds. More rounds may be better."
+    return f"# The training ended at the maximum of {plural(result.max_rounds, 'round')}. More rounds may be better."
 
 
 def write_params_file(result: TuningResult, path: Path, features: Manifest, base: BoosterParams) -> None:
@@ -299,7 +300,7 @@ def write_params_file(result: TuningResult, path: Path, features: Manifest, base
     early_stopping = {"early_stopping_rounds": base.early_stopping_rounds}
     params = {**fixed, **early_stopping, **result.best.params, "rounds": max(rounds, 1)}
     lines = [
-        f"# Best of {len(result.trials)} trials on features {features.version}.",
+        f"# Best of {plural(len(result.trials), 'trial')} on features {features.version}.",
         f"# Mean log loss of the folds ({', '.join(result.fold_months)}): {result.best.log_loss:.5f}",
         f"# with these parameters, {result.default.log_loss:.5f} with the default parameters.",
         "# `rounds` is the mean number of rounds of the folds plus 20 %, because the final model has",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from toytip.core.parameters import AlertThresholds
+from toytip.core.text import plural
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.report import Interval, SegmentReport
 from toytip.evaluation.tally import Tally
@@ -164,7 +165,9 @@ def _training_pictures(pair: VersionPair) -> Iterator[Picture]:
             color: (name, _losses_by_round(loss or ()))
             for color, name, loss in zip("ab", "AB", losses, strict=True)
         }
-        caption = f"The model of A has {pair.a.rounds} rounds, the model of B has {pair.b.rounds}."
+        caption = (
+            f"The model of A has {plural(pair.a.rounds or 0, 'round')}, the model of B has {pair.b.rounds}."
+        )
         yield charts.draw_learning_curve("training", lines, None, caption)
 
 
@@ -197,7 +200,7 @@ def features_diff_section(pair: VersionPair) -> Content:
         return Content(lead, [TextBlock("The features of both versions have the same distributions.")])
     header = ["feature", "PSI", "KS", "mean in A", "mean in B", "missing in A", "missing in B"]
     rows = [_drift_row(drift) for drift in largest]
-    caption = f"The {len(largest)} features with the largest drift"
+    caption = f"The {plural(len(largest), 'feature')} with the largest drift"
     return Content(lead, [TableBlock(caption=caption, header=header, rows=rows)])
 
 

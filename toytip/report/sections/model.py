@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from toytip.core.dataset.words import ReportWords
+from toytip.core.text import plural
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS
 from toytip.evaluation.report import SegmentReport, SliceMetrics
 from toytip.evaluation.tally import MIN_SLICE_TRIPS
@@ -53,12 +54,10 @@ def _training_caption(facts: Facts) -> str:
     validation, best = facts.learning_curve.get("validation", ()), facts.rounds
     if not validation or not best:
         rounds = len(facts.learning_curve.get("train", ()))
-        return f"The model was trained for {rounds} rounds, without a validation month."
+        return f"The model was trained for {plural(rounds, 'round')}, without a validation month."
     later = len(validation) - best
     rest = (
-        f"{later} later round{'s' if later > 1 else ''} did not lower this loss."
-        if later
-        else "No later round was trained."
+        f"{plural(later, 'later round')} did not lower this loss." if later else "No later round was trained."
     )
     return f"Round {best} is the best, with a validation log loss of {validation[best - 1]:.4f}. {rest}"
 
@@ -226,8 +225,7 @@ def _metrics_table(split: str, segment: str, evaluation: SegmentReport, words: R
         "95 % interval",
         *(f"improvement over {formatting.baseline_label(name, words)}" for name in evaluation.improvement),
     ]
-    count = formatting.format_count(evaluation.metrics.rows)
-    caption = f"{segment.capitalize()} trips of the {split} split, {count} rows"
+    caption = f"{segment.capitalize()} trips of the {split} split, {plural(evaluation.metrics.rows, 'row')}"
     return TableBlock(caption=caption, header=head, rows=body, note=f"{note}.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from toytip.core.text import plural
 from toytip.report import formatting
 from toytip.report.blocks import (
     Block,
@@ -86,29 +87,25 @@ def _source_text(facts: Facts) -> str:
         source = facts.run_result.origin.source
     else:
         source = _source_folder(facts.sources) if files else ""
-    return f"{source}, {files} file{'s' if files > 1 else ''}" if files else source
+    return f"{source}, {plural(files, 'file')}" if files else source
 
 
 def _source_folder(sources: Sequence[SourceFileRef]) -> str:
     folders = list(dict.fromkeys(source.uri.rpartition("/")[0] for source in sources))
-    return (
-        folders[0]
-        if len(folders) == 1
-        else f"{folders[0]} and {len(folders) - 1} more folder{'s' if len(folders) > 2 else ''}"
-    )
+    return folders[0] if len(folders) == 1 else f"{folders[0]} and {plural(len(folders) - 1, 'more folder')}"
 
 
 def _month_range(months: Sequence[str]) -> str:
     if not months:
         return "no months"
-    return months[0] if len(months) == 1 else f"{months[0]} to {months[-1]} ({len(months)} months)"
+    return months[0] if len(months) == 1 else f"{months[0]} to {months[-1]} ({plural(len(months), 'month')})"
 
 
 def _model_text(facts: Facts) -> str:
     if facts.rounds is None:
         return ""
     version = facts.tables.get("models", {}).get("version", "")
-    return f"{version}, {facts.rounds} rounds, decision threshold {facts.threshold:.4f}"
+    return f"{version}, {plural(facts.rounds, 'round')}, decision threshold {facts.threshold:.4f}"
 
 
 def _gate_text(facts: Facts) -> str:
@@ -158,13 +155,13 @@ def _row_pictures(facts: Facts, reasons: Mapping[str, int]) -> Iterator[Picture]
     caption = (
         f"{largest} has the most trips, {smallest} the fewest."
         if len(accepted) > 1
-        else f"{formatting.format_count(accepted[largest])} trips in {largest}."
+        else f"{plural(accepted[largest], 'trip')} in {largest}."
     )
     yield data.draw_accepted_trips("rows-kept", facts, caption)
     if reasons:
         reason, count = next(iter(reasons.items()))
         text = formatting.capitalize_first(formatting.label(reason))
-        caption = f"{text} is the most frequent reject reason, with {formatting.format_count(count)} trips."
+        caption = f"{text} is the most frequent reject reason, with {plural(count, 'trip')}."
         yield data.draw_reject_shares("rows-rejected", facts, list(reasons)[:MAX_DRAWN_REASONS], caption)
 
 
@@ -195,7 +192,7 @@ def time_section(facts: Facts) -> Content:
         reason = facts.missing_reasons.get("time", "the run did not store them")
         return missing(lead, f"Time and memory are not available: {reason}.")
     timing = facts.run_result.timing
-    workers = f"{timing.workers} worker{'' if timing.workers == 1 else 's'}"
+    workers = plural(timing.workers, "worker")
     stages = sum(timing.stage_seconds.values())
     lead = (
         f"Without this report, the run took {timing.elapsed_seconds:.1f} s on {workers}, at "
@@ -243,8 +240,8 @@ def _lineage_lines(
     node: LineageParent, depth: int, visited: set[VersionRef]
 ) -> Iterator[tuple[int, str, str]]:
     if isinstance(node, SourceFileRef):
-        rows, size = formatting.format_count(node.rows), formatting.format_megabytes(node.bytes)
-        yield depth, node.uri, f"{rows} rows, {size}, {node.checksum[:19]}"
+        rows, size = plural(node.rows, "row"), formatting.format_megabytes(node.bytes)
+        yield depth, node.uri, f"{rows}, {size}, {node.checksum[:19]}"
         return
     if isinstance(node, DeletedVersion):
         yield depth, f"{node.table} {node.version}", "deleted"
@@ -253,7 +250,7 @@ def _lineage_lines(
         yield depth, str(node.ref), "listed above"
         return
     visited.add(node.ref)
-    rows = f", {formatting.format_count(node.rows)} rows" if node.rows else ""
+    rows = f", {plural(node.rows, 'row')}" if node.rows else ""
     yield depth, str(node.ref), f"{formatting.format_minute(node.created_at)}{rows}"
     for parent in node.parents:
         yield from _lineage_lines(parent, depth + 1, visited)

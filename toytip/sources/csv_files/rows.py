@@ -6,7 +6,6 @@ Only numbers change: they lose the separators of groups of digits, and a decimal
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import gzip
@@ -18,6 +17,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from toytip.core.access import StorageOptions
@@ -27,27 +27,28 @@ from toytip.core.partitions import CsvLayout, FileRows
 from toytip.core.text import plural
 from toytip.datasets.registry import match_dataset
 from toytip.io.access import open_file
+from toytip.sources.csv_files.header import (
+    ENCODINGS_BY_MARK,
+    encoding_of,
+    header_of,
+    leading_line,
+    line_of_header,
+    match_fields,
+    read_header,
+    to_utf8,
+    with_quote,
+)
 from toytip.sources.csv_files.numbers import columns_with_decimal_commas, with_plain_numbers
 from toytip.sources.formats import GZIP_MAGIC
 from toytip.stages.conform import FIRST_ROW_LINE
 
 CSV_BLOCK_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 4 * 2**20
-DELIMITERS = (",", ";", "\t", "|")
-# The mark of UTF-32 begins with that of UTF-16.
-ENCODINGS_BY_MARK = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 CSV_HINT = (
     "Correct the lines of the file, or convert it to Parquet. "
     "A text that contains the delimiter must be in double quotes, and must end in its line."
 )
 _NOT_EMPTY_LINE = re.compile(rb"[^\r\n]+")
-_FIRST_LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)?")
 
 
 class CsvBlock(NamedTuple):
@@ -79,16 +80,6 @@ def _read(text: Any, size: int) -> bytes:
         raise OSError(f"the compressed data is corrupt or incomplete: {error}") from None
 
 
-def header_columns(head: bytes) -> tuple[str, ...]:
-    r"""Return the names of the columns of a CSV file that begins with `head`.
-
-    >>> header_columns(b"VendorID; fare_amount\r\n2;14,2")
-    ('VendorID', 'fare_amount')
-    """
-    encoding = encoding_of(head)
-    return _read_header(_first_line(head.decode(encoding, "replace").encode()), encoding).columns
-
-
 def read_csv(text: Any, dataset: Dataset | None = None) -> Iterator[CsvBlock]:
     """Yield a block without rows, which has the columns of the header, and then blocks of rows.
 
@@ -99,57 +90,24 @@ def read_csv(text: Any, dataset: Dataset | None = None) -> Iterator[CsvBlock]:
     encoding = encoding_of(mark)
     blocks = _iterate_lines(text, encoding, mark)
     first = next(blocks, b"")
-    line = _first_line(_to_utf8(first, encoding))
-    layout = _read_header(line, encoding, dataset)
-    names = list(_match_fields(layout.columns, dataset).values()) or list(layout.columns)
-    yield CsvBlock(layout, pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names))
+    text_of_first = to_utf8(first, encoding)
+    line = header_of(text_of_first)
     size = len(line) if encoding == "utf-8" else len(line.decode().encode(encoding))
-    yield from _read_rows(chain([first[size:]], blocks), replace(layout, offset=size), dataset)
+    rows = [first[size:]]
+    while not (text_of_rows := to_utf8(rows[-1], encoding).strip()) and (block := next(blocks, None)):
+        rows.append(block)
+    layout = with_quote(read_header(line, encoding, dataset), line, leading_line(text_of_rows), dataset)
+    if not match_fields(layout.columns, dataset) and (number := line_of_header(text_of_first, dataset)):
+        raise ValueError(f"line {number} has the names of the columns, which must be the first line")
+    names = list(match_fields(layout.columns, dataset).values()) or list(layout.columns)
+    yield CsvBlock(layout, pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names))
+    yield from _read_rows(chain(rows, blocks), replace(layout, offset=size), dataset)
 
 
 def read_csv_from(text: Any, layout: CsvLayout, dataset: Dataset | None = None) -> Iterator[CsvBlock]:
     """Yield the rows of a CSV file from the offset of a layout to the end, as `read_csv` does."""
     text.seek(layout.offset)
     return _read_rows(_iterate_lines(text, layout.encoding), layout, dataset)
-
-
-def encoding_of(head: bytes) -> str:
-    """Return the encoding of text that begins with `head`, as Python knows it."""
-    return next((name for mark, name in ENCODINGS_BY_MARK.items() if head.startswith(mark)), "utf-8")
-
-
-def _to_utf8(lines: bytes, encoding: str) -> bytes:
-    return lines if encoding == "utf-8" else lines.decode(encoding).encode()
-
-
-def _first_line(lines: bytes) -> bytes:
-    match = _FIRST_LINE.match(lines)
-    return match.group() if match else b""
-
-
-def _read_header(line: bytes, encoding: str, dataset: Dataset | None = None) -> CsvLayout:
-    """Return the layout of a file whose first line is `line`.
-
-    The delimiter is the one with which the line has the most fields of a data set.
-    """
-    header = line.decode(errors="replace").lstrip("\ufeff").rstrip("\r\n")
-    layouts = [
-        CsvLayout(columns=_split_header(header, delimiter), delimiter=delimiter, encoding=encoding)
-        for delimiter in DELIMITERS
-    ]
-    return max(layouts, key=lambda layout: (len(_match_fields(layout.columns, dataset)), len(layout.columns)))
-
-
-def _match_fields(columns: tuple[str, ...], dataset: Dataset | None) -> dict[str, str]:
-    return match_dataset(columns, dataset).field_names.match(columns)
-
-
-def _split_header(header: str, delimiter: str) -> tuple[str, ...]:
-    try:
-        names = next(csv.reader([header], delimiter=delimiter), [])
-    except csv.Error:
-        return ("",)
-    return tuple(name.strip() for name in names) or ("",)
 
 
 def _iterate_lines(text: Any, encoding: str, start: bytes = b"") -> Iterator[bytes]:
@@ -179,11 +137,11 @@ def _end_of_lines(content: bytes, encoding: str) -> int:
 
 
 def _read_rows(blocks: Iterable[bytes], layout: CsvLayout, dataset: Dataset | None) -> Iterator[CsvBlock]:
-    """Yield the rows of blocks of lines. The first block decides on decimal commas."""
+    """Yield the rows of blocks of lines. The first block with rows decides on decimal commas."""
     dataset = match_dataset(layout.columns, dataset)
     for block in blocks:
         rows = _parse_rows(block, layout, dataset)
-        if layout.comma_columns is None:
+        if layout.comma_columns is None and len(rows):
             columns = columns_with_decimal_commas(rows, layout.delimiter, dataset)
             layout = replace(layout, comma_columns=columns)
         if len(rows):
@@ -200,14 +158,14 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
     field_of = dataset.field_names.field_of
     positions = [position for position, name in enumerate(layout.columns) if field_of(name)]
     names = [layout.columns[position] for position in positions]
-    lines, broken = _to_utf8(block, layout.encoding), list[pv.InvalidRow]()
+    lines, broken = to_utf8(block, layout.encoding), list[pv.InvalidRow]()
     if not positions or not lines.strip():
         return pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names)
     first_line = FIRST_ROW_LINE + layout.offset_row
     try:
         rows = pa.Table.from_arrays(_parse_lines(lines, layout, positions, broken), names)
     except pa.ArrowInvalid:
-        _require_rows_in_lines(lines, layout.delimiter, first_line)
+        _require_rows_in_lines(lines, layout, first_line)
         if not broken:
             raise
         raise ValueError(
@@ -215,14 +173,16 @@ def _parse_rows(block: bytes, layout: CsvLayout, dataset: Dataset) -> pa.Table:
             f"and the header has {plural(broken[0].expected_columns, 'column')}"
         ) from None
     if len(rows) != len(_NOT_EMPTY_LINE.findall(lines)):
-        _require_rows_in_lines(lines, layout.delimiter, first_line)
+        _require_rows_in_lines(lines, layout, first_line)
+    if (row := pc.index(rows.column(0), names[0]).as_py()) >= 0:
+        raise ValueError(f"line {first_line + row:,} repeats the names of the columns")
     return rows
 
 
-def _require_rows_in_lines(lines: bytes, delimiter: str, first_line: int) -> None:
+def _require_rows_in_lines(lines: bytes, layout: CsvLayout, first_line: int) -> None:
     """Raise ValueError if a row has several lines. `first_line` is the number of the first line."""
     texts = [line.decode("latin-1") for line in _NOT_EMPTY_LINE.findall(lines)]
-    reader = csv.reader(texts, delimiter=delimiter)
+    reader = csv.reader(texts, delimiter=layout.delimiter, quotechar=layout.quote)
     for row in range(len(texts)):
         with contextlib.suppress(csv.Error):  # a text is very long
             next(reader, None)
@@ -245,7 +205,7 @@ def _parse_lines(
         pa.BufferReader(lines),
         # Only one thread knows the numbers of lines.
         pv.ReadOptions(column_names=columns, use_threads=False, block_size=len(lines) + 1),
-        pv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep_broken),
+        pv.ParseOptions(delimiter=layout.delimiter, quote_char=layout.quote, invalid_row_handler=keep_broken),
         pv.ConvertOptions(
             include_columns=used,
             column_types=dict.fromkeys(used, pa.binary()),  # not all text is valid UTF-8
@@ -276,7 +236,7 @@ class CsvReader:
         assert rows.csv is not None, "the rows of a CSV file have a layout"
         self._file_key = rows.uri, rows.storage_options, etag, dataset
         self._stream = open_file(rows.uri, rows.storage_options)
-        self._names = list(_match_fields(rows.csv.columns, dataset).values())
+        self._names = list(match_fields(rows.csv.columns, dataset).values())
         self._blocks = read_csv_from(open_text(self._stream), rows.csv, dataset)
         self._position = rows.csv.offset_row
         self._rest: pa.Table | None = None
