@@ -85,7 +85,8 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--peers",
         type=_parse_peers,
-        help=f"comma-separated list of {', '.join(PEER_NAMES)}, or none (default: all that are not optional)",
+        help=f"comma-separated list of {', '.join(PEER_NAMES)}, or every, or none (default: all that are "
+        "not optional)",
     )
     run.add_argument(
         "--weak",
@@ -94,6 +95,18 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument(
         "--repeats", type=positive_int, default=3, help="number of measurements of each contender"
+    )
+    run.add_argument("--series", default="", help="name of the measurement in the tables of the pages")
+    run.add_argument(
+        "--cold", action="store_true", help="drop the page cache before each measurement (needs root)"
+    )
+    run.add_argument("--price", type=positive_float, help="price of one core for an hour, for the cost")
+    run.add_argument(
+        "--conformance-rows",
+        type=int,
+        default=2_000,
+        help="mean number of trips per month of the year on which the values of the features are checked, "
+        "or 0 for no check",
     )
     run.add_argument("--timeout", type=positive_float, help="limit of the time of a contender in seconds")
     run.add_argument(
@@ -114,7 +127,8 @@ def _parse_workloads(text: str) -> list[str]:
 
 
 def _parse_peers(text: str) -> list[str]:
-    return [] if text == "none" else distinct_names(text, (*PEER_NAMES, "none"))
+    named = {"none": [], "every": list(PEER_NAMES)}
+    return named[text] if text in named else distinct_names(text, (*PEER_NAMES, *named))
 
 
 def _compare(options: argparse.Namespace) -> int:
