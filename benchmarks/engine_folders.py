@@ -99,7 +99,8 @@ def prepare_environment(engine: Engine, environments: Path) -> Path:
     An engine whose packages the benchmark itself has runs in the environment of the benchmark. Any
     other engine gets an environment of its own. Raises InstallationError if the installation fails.
     """
-    folder = environments.absolute() / engine.name
+    # Engines with the same program share an environment.
+    folder = environments.absolute() / engine.program.parent.name
     has_packages = all(map(_is_installed, engine.requirements))
     programs = Path(sys.executable).parent if has_packages else folder / "bin"
     complete, prepared = folder / COMPLETE, "\n".join([*engine.requirements, *engine.install])

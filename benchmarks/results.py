@@ -19,7 +19,7 @@ Row = dict[str, Any]
 RESULTS_FILE = Path("benchmarks/results.jsonl")
 RESULTS_FOLDER = Path(__file__).parent / "results"
 # Workloads whose rows are no results of contenders. A later row replaces a row of the same name.
-SINGLE_VALUE_WORKLOADS = ("serving", "checkout")
+SINGLE_VALUE_WORKLOADS = ("serving", "checkout", "aa", "auc-band")
 NUMBER_TYPES = (int, float)
 # The columns that every row has, and their types.
 COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
