@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs.generate.conformance import NOT_MEASURED, aa, bands, conformance
 from docs.generate.markdown import code, table
 from docs.generate.results import SERIES, SINGLE_VALUE_SERIES, Figure, Results
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- results: ([^>]*?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
-NOT_MEASURED = "This version was not measured."
 PACKAGES = ("toytip", "python", "xgboost", "xgboost-cpu", "dask", "polars", "duckdb", "pandas")
 LABELS = {
     "toytip-2-unchanged": "toytip, 2 workers, the same command again",
@@ -306,7 +306,19 @@ def commands(_: Results) -> str:
 
 BLOCKS: dict[str, Callable[..., str]] = {
     function.__name__.replace("_", "-"): function
-    for function in (contenders, targets, conditions, script, phases, first_task, sizes, commands)
+    for function in (
+        contenders,
+        targets,
+        conditions,
+        script,
+        phases,
+        first_task,
+        sizes,
+        commands,
+        conformance,
+        bands,
+        aa,
+    )
 }
 
 

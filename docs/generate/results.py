@@ -50,13 +50,20 @@ SERIES = {
         Series("84-million", " run --rows 7000000 --peers none --repeats 1"),
         Series("workers", " run --workers 1,2,4,8 --peers none --repeats 3"),
         Series("random-forest", " run --peers random_forest_year --repeats 1"),
+        Series("every-engine", " run --peers every --repeats 1"),
     )
 }
 
 
 # Series with one row per name. A later row replaces an earlier row with the same name.
 SINGLE_VALUE_SERIES = {
-    series.name: series for series in (Series("serving", ".serving"), Series("checkout", ".checkout"))
+    series.name: series
+    for series in (
+        Series("serving", ".serving"),
+        Series("checkout", ".checkout"),
+        Series("aa", " aa"),
+        Series("auc-band", ".bands"),
+    )
 }
 
 
@@ -105,6 +112,14 @@ class Results:
         """Return the valid rows of each contender. The result is empty without the series."""
         valid = [row for row in self._newest(name) if row["valid"]]
         return {contender: found for (contender,), found in group_by(valid, "name").items()}
+
+    def all_rows(self, name: str) -> dict[str, list[Row]]:
+        """Return the rows of each contender, also of those that failed."""
+        return {contender: found for (contender,), found in group_by(self._newest(name), "name").items()}
+
+    def single_values(self, workload: str) -> dict[str, Row]:
+        """Return the newest row of each name, of a series in SINGLE_VALUE_SERIES."""
+        return load_single_values(self._folder, workload)
 
     def failures(self, name: str) -> dict[str, str]:
         """Return the outcome of each contender that failed in a repeat, such as `timeout`."""
