@@ -174,13 +174,14 @@ def test_the_names_of_the_contenders():
         "dask_xgboost",
         "random_forest",
         "random_forest_year",
+        "daft",
         "lightgbm",
         "pyspark",
         "ray",
         "ray_documented",
         "polars_defaults",
     )
-    optional = {"random_forest_year", "lightgbm", "pyspark", "ray", "ray_documented"}
+    optional = {"random_forest_year", "daft", "lightgbm", "pyspark", "ray", "ray_documented"}
     assert {peer.name for peer in ELEVEN_FEATURES.select_peers(None)} == {
         engine.name for engine in ELEVEN_FEATURES.engines
     } - optional
