@@ -63,11 +63,11 @@ def _own_problem(row: Row) -> str:
     """Return why a row is invalid, without a comparison with other rows, or an empty text."""
     if not row.get("valid", True):
         return "the file marks it as invalid"
-    if not row["kept"] >= MIN_ACCEPTED_SHARE * row["rows"]:
-        return f"it kept {row['kept']:,} of {row['rows']:,} rows"
     for name, level in row.get("conformance", {}).items():
         if name != "model" and level["status"] == FAILED:
             return f"it fails the level {name}: {level['cause']}"
+    if not row["kept"] >= MIN_ACCEPTED_SHARE * row["rows"]:
+        return f"it kept {row['kept']:,} of {row['rows']:,} rows"
     return _model_problem(row)
 
 

@@ -97,7 +97,7 @@ class InvalidInputError(ValueError):
 def load_results(path: Path) -> list[Row]:
     """Return the rows of contenders in a result file, or in all files below a folder.
 
-    Raises InvalidInputError if a file has a different format, or if there is no row.
+    Raises InvalidInputError if a file has a different format, or if the file has no row.
     """
     files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
     rows = [
@@ -106,7 +106,7 @@ def load_results(path: Path) -> list[Row]:
         for number, row in _read_lines(file)
         if row.get("workload") not in SINGLE_VALUE_WORKLOADS
     ]
-    if not rows:
+    if not rows and not path.is_dir():
         raise InvalidInputError(f"cannot use {path}: it has no results")
     return rows
 

@@ -94,7 +94,7 @@ class Results:
 
     def _read_all(self) -> list[Row]:
         """Return the rows of the machine. The result is empty without a result file."""
-        machines = group_by(load_results(self._folder), "machine_id") if has_results(self._folder) else {}
+        machines = group_by(load_results(self._folder), "machine_id")
         return max(machines.values(), key=len, default=[])
 
     def _read(self, name: str) -> list[Row]:
@@ -168,8 +168,3 @@ class Results:
                 return None
             values.append(figure.value / row["rows"])
         return Figure.of([values[0] / values[1]])
-
-
-def has_results(folder: Path) -> bool:
-    """Return whether a folder has result files."""
-    return any(folder.rglob("*.jsonl"))
