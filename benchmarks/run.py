@@ -165,8 +165,8 @@ def _with_differences(measured: list[Measured], reference: str) -> list[Row]:
         difference = None
         if own is not None and first is not None and row["name"] != reference:
             found = own.difference_to(first)
-            interval = asdict(found.interval) if found.interval else {"low": None, "high": None}
-            difference = {"to": reference, "difference": found.value, **interval}
+            low, high = found.interval or (None, None)
+            difference = {"to": reference, "difference": found.value, "low": low, "high": high}
         rows.append({**row, "auc_difference": difference})
     return rows
 

@@ -520,6 +520,7 @@ def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(workloads, "DOWNLOADED_YEAR", tmp_path / "missing")
     out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
     names = ("--workloads", "eleven-features,defaults", "--peers", "polars_xgboost,polars_defaults")
+    names = (*names, "--price", 1, "--series", "small")
     code, output = call(monkeypatch, capsys, *SMALL_RUN, *names, *out)
     assert code == 0
     assert "one repeat: no interval" in output
@@ -533,12 +534,22 @@ def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
     assert all(row["valid"] for row in rows)
     for toytip_, polars in (rows[:2], rows[2:]):
         assert toytip_["run"] == polars["run"]
+        assert toytip_["auc_difference"] is None
+        difference = polars["auc_difference"]
+        assert difference["to"] == "toytip-2"
+        assert difference["low"] < difference["difference"] < difference["high"]
+        assert toytip_["conformance"]["rows"] == polars["conformance"]["rows"]
+        assert polars["conformance"]["rows"]["status"] == "passed"
+        assert polars["activity"]["before"]["load"] >= 0
         assert 0 < toytip_["first_task_s"] < toytip_["seconds"]
         assert toytip_["memory_limit_mb"] > 0
         assert (polars["threads"], polars["memory_limit_mb"]) == (available_cores(), None)
         packages = {name.removesuffix("-cpu") for name in polars["environment"]}
         assert {"polars", "duckdb", "xgboost"} <= packages
         assert (toytip_["features"], toytip_["source"]) == (polars["features"], "synthetic-2000-2020")
+    assert [row["conformance"]["features"]["status"] for row in rows] == ["passed"] * 2 + ["not checked"] * 2
+    assert all(row["cost"] == pytest.approx(row["seconds"] * row["cores"] / 3_600, abs=1e-6) for row in rows)
+    assert {row["series"] for row in rows} == {"small"}
     assert "gate" in rows[2]["stage_seconds"], "the workload has all default settings"
     assert "gate" not in rows[0]["stage_seconds"]
 

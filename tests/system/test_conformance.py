@@ -11,17 +11,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import results, workloads
+from benchmarks.bands import Data, Variant, load_data, train_auc
 from benchmarks.conformance.check import check_rows
 from benchmarks.conformance.definition import define_month
 from benchmarks.conformance.differences import score_days
 from benchmarks.conformance.expected import digest_months, load_expected, record_of
 from benchmarks.contenders import make_engine
 from benchmarks.engine_folders import load_engine
+from benchmarks.quality import AUC_BANDS
 from benchmarks.workloads import ELEVEN_FEATURES, BenchmarkSource, synthetic_source
 from tests.system.test_benchmarks import call
 from tests.system.test_engine_folders import write_engine
 
 at = datetime.fromisoformat
+# Wrong models whose AUC is inside of the band.
+NOT_FOUND_BY_AUC: set[str] = set()
 START = at("2020-01-15 08:30:00")
 TRIP = {
     "tpep_pickup_datetime": START,
@@ -308,3 +312,41 @@ def test_the_difference_between_two_engines_is_paired_by_trip_and_day(tmp_path, 
     assert worse.conclusion == "worse"
     same = scored["good"].difference_to(scored["good"])
     assert (same.value, same.interval.low, same.interval.high) == (0, 0, 0)
+
+
+def test_the_rules_show_the_bands():
+    rules = (Path(__file__).parents[2] / "benchmarks" / "RULES.md").read_text()
+    rows = [f"| {work[2]:,} | {low:.4f} | {high:.4f} |\n" for work, (low, high) in AUC_BANDS.items()]
+    assert "| Number of trips | Lowest AUC | Highest AUC |\n|---|---|---|\n" + "".join(rows) in rules
+
+
+def test_the_band_separates_measured_models():
+    rows = results.load_single_values(results.RESULTS_FOLDER, "auc-band").values()
+    assert len(rows) == 13
+    for row in rows:
+        assert (row["low"], row["high"]) in AUC_BANDS.values()
+        is_inside = row["low"] <= row["auc"] <= row["high"]
+        assert is_inside == (row["is_good"] or row["name"] in NOT_FOUND_BY_AUC), row["name"]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_changed"),
+    [
+        (lambda data: data.without(("PULocationID",)), True),
+        (Data.with_shifted_test_hours, True),
+        (lambda data: data.with_flipped_labels(0.5), True),
+        (Data.with_test_rows, True),
+        (lambda data: data.first_rows(1_500), True),
+        (lambda data: data, False),
+    ],
+)
+def test_a_wrong_model_comes_from_changed_data(change, is_changed, small_year):
+    data, first_month = load_data(small_year.folder)
+    assert first_month == 2_816
+    assert len(data.train) + len(data.test) == 23_782
+    small = data.first_rows(3_000)
+    aucs = [
+        train_auc(source, Variant("test", is_good=True, params=(("max_depth", 3),), rounds=3))
+        for source in (small, change(small))
+    ]
+    assert (aucs[0] != aucs[1]) == is_changed
