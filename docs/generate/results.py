@@ -9,6 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.quality import validate_rows
+from benchmarks.ratios import peer_ratios
 from benchmarks.results import (
     RESULTS_FOLDER,
     SINGLE_VALUE_WORKLOADS,
@@ -68,7 +69,7 @@ SINGLE_VALUE_SERIES = {
 
 
 class Figure(NamedTuple):
-    """The median of the repeats, and the lowest and highest value."""
+    """The median of the repeats with the lowest and highest value, or a ratio with its interval."""
 
     value: float
     low: float
@@ -147,17 +148,10 @@ class Results:
         return float(median(sum(row["stage_seconds"].get(stage, 0.0) for stage in stages) for row in rows))
 
     def ratio(self, name: str, contender: str, other: str, column: str = "seconds") -> Figure | None:
-        """Return the ratio of two medians, with the range of the ratios in each repeat."""
-        first, second = self.figure(name, contender, column), self.figure(name, other, column)
-        if first is None or second is None:
-            return None
-        others = {row["repeat"]: row[column] for row in self.rows(name)[other]}
-        ratios = [
-            row[column] / others[row["repeat"]]
-            for row in self.rows(name)[contender]
-            if row["repeat"] in others
-        ]
-        return Figure.of(ratios, first.value / second.value) if ratios else None
+        """Return the mean ratio in paired repeats, with its 95 % interval."""
+        rows = [row for found in self.rows(name).values() for row in found]
+        found = peer_ratios(rows, contender, column).get(other)
+        return None if found is None else Figure(found.mean, found.low, found.high, found.pairs)
 
     def ratio_per_row(self, name: str, other_name: str, contender: str) -> Figure | None:
         """Return the ratio of the time per row in two series. It has no range of its own."""
