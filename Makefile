@@ -120,7 +120,8 @@ test-fuzz: $(FUZZ_STAMP)
 examples: $(DEV_STAMP)
 	$(BIN)/python -m examples.execute
 
-BENCH := run --workloads eleven-features,defaults --workers 2,8 --repeats 2
+BENCH := run --workloads eleven-features,defaults --repeats 2 \
+  --peers lower_bound,polars_xgboost,polars_tuned,duckdb_xgboost,polars_defaults
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),$(BENCH))
 

@@ -1,4 +1,4 @@
-"""Benchmark toytip: `python -m benchmarks run|compare|plot`. `make bench` runs a small suite.
+"""Benchmark toytip: `python -m benchmarks run|compare|aa|plot`. `make bench` runs a small suite.
 
 The contenders take turns on the same months. Compare only results of the same run of this
 command, because the speed of a machine changes over time. Each result has the AUC of the
@@ -13,9 +13,11 @@ import sys
 from pathlib import Path
 
 from benchmarks import plots, results
+from benchmarks.aa import run_aa
 from benchmarks.arguments import (
     add_output_option,
     add_source_options,
+    at_least_two,
     distinct_counts,
     distinct_names,
     positive_float,
@@ -53,6 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     compare.add_argument("old", type=Path, help="result file of the earlier measurement")
     compare.add_argument("new", type=Path, help="result file of the later measurement")
     compare.set_defaults(command=_compare)
+    _add_aa_command(commands.add_parser("aa", help="compare toytip with itself (A/A)", **details))
     plot = commands.add_parser("plot", help="draw charts of a result file", **details)
     plot.add_argument("results", type=Path, nargs="?", default=RESULTS_FILE, help="result file")
     plot.add_argument(
@@ -60,6 +63,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     plot.set_defaults(command=_plot)
     return parser
+
+
+def _add_aa_command(aa: argparse.ArgumentParser) -> None:
+    aa.add_argument("--trials", type=positive_int, default=20, help="number of comparisons")
+    aa.add_argument("--repeats", type=at_least_two, default=5, help="pairs of measurements per comparison")
+    aa.add_argument("--rows", type=positive_int, default=2_000, help="mean number of trips per month")
+    aa.add_argument("--seed", type=int, default=2020, help="random seed of the synthetic year")
+    aa.add_argument("--rounds", type=positive_int, default=5, help="number of boosting rounds")
+    aa.add_argument("--workers", type=positive_int, default=2, help="number of toytip workers")
+    aa.add_argument(
+        "--data", type=Path, default=Path("toytip-data/bench"), help="folder for the synthetic year"
+    )
+    add_output_option(aa, RESULTS_FILE)
+    aa.set_defaults(command=run_aa)
 
 
 def _add_run_command(run: argparse.ArgumentParser) -> None:
@@ -85,7 +102,8 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--peers",
         type=_parse_peers,
-        help=f"comma-separated list of {', '.join(PEER_NAMES)}, or none (default: all that are not optional)",
+        help=f"comma-separated list of {', '.join(PEER_NAMES)}, or every, or none (default: all that are "
+        "not optional)",
     )
     run.add_argument(
         "--weak",
@@ -94,6 +112,18 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument(
         "--repeats", type=positive_int, default=3, help="number of measurements of each contender"
+    )
+    run.add_argument("--series", default="", help="name of the measurement in the tables of the pages")
+    run.add_argument(
+        "--cold", action="store_true", help="drop the page cache before each measurement (needs root)"
+    )
+    run.add_argument("--price", type=positive_float, help="price of one core for an hour, for the cost")
+    run.add_argument(
+        "--conformance-rows",
+        type=int,
+        default=2_000,
+        help="mean number of trips per month of the year on which the values of the features are checked, "
+        "or 0 for no check",
     )
     run.add_argument("--timeout", type=positive_float, help="limit of the time of a contender in seconds")
     run.add_argument(
@@ -114,7 +144,8 @@ def _parse_workloads(text: str) -> list[str]:
 
 
 def _parse_peers(text: str) -> list[str]:
-    return [] if text == "none" else distinct_names(text, (*PEER_NAMES, "none"))
+    named = {"none": [], "every": list(PEER_NAMES)}
+    return named[text] if text in named else distinct_names(text, (*PEER_NAMES, *named))
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -18,6 +18,14 @@ def positive_int(text: str) -> int:
     return number
 
 
+def at_least_two(text: str) -> int:
+    """Return an integer above one."""
+    number = positive_int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer above one")
+    return number
+
+
 def distinct_counts(text: str) -> list[int]:
     """Return distinct integers above zero from a list such as 1,2,4,8."""
     return list(dict.fromkeys(positive_int(item) for item in text.split(",")))

@@ -1,6 +1,6 @@
 """Measure a fresh checkout: the environment that `make run` installs, and the time of `make test`.
 
-    python -m benchmarks.checkout --output benchmarks/results/checkout.jsonl
+    python -m benchmarks.checkout --output benchmarks/results
 
 The benchmark clones the current commit into a temporary folder, and runs `make` there. It does not
 include changes that are not committed.
@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.machine.facts import machine_columns
 from benchmarks.results import Row, append_result
-from benchmarks.run import machine_columns, print_line
+from benchmarks.run import print_line
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,7 +48,7 @@ def main() -> int:
                 return 1
             print_line(", ".join(f"{name} {value}" for name, value in row.items()))
             if arguments.output:
-                append_result(arguments.output, {**row, **machine_columns()})
+                append_result(arguments.output, {"workload": "checkout", **row, **machine_columns()})
     return 0
 
 

@@ -31,15 +31,20 @@ class BenchmarkTask:
     learning_rate: float = 0.1
     memory_mb: int | None = None
     """Limit of the memory of all processes of a contender. None for no limit."""
+    features: bool = False
+    """Whether an engine also writes its features. The time of such a run does not count."""
 
 
 @dataclass(frozen=True)
 class ContenderOutput:
-    """The output of a contender. `predictions` is the folder with its predictions."""
+    """The output of a contender."""
 
     stage_seconds: dict[str, float]
     accepted_rows: int
     predictions: Path
+    """Folder with the predictions."""
+    feature_folder: Path | None
+    """Folder with the features. An engine writes it only if the job asks for features."""
     features: tuple[str, ...]
     """Names of the features of the model."""
     model_rounds: int
@@ -51,9 +56,9 @@ class Contender:
     """A program that does the work, with its command.
 
     `workers` is the number of processes of a cluster, or of threads of one process. `trains_alike`
-    is whether the contender trains the same model as toytip. If `uses_wall_time` is false, the time
-    of the contender is the sum of its stages. If `isolated` is true, the contender has only the
-    loopback interface, because it opens ports on all interfaces.
+    is whether the contender trains the same model as toytip. `kind` is `vanilla` or `tuned`. If
+    `uses_wall_time` is false, the time of the contender is the sum of its stages. If `isolated` is
+    true, the contender has only the loopback interface, because it opens ports on all interfaces.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Contender:
     command: Callable[[BenchmarkTask, Path], list[str]]
     read_output: Callable[[Measurement, Path], ContenderOutput]
     trains_alike: bool = True
+    kind: str = "tuned"
     uses_wall_time: bool = True
     isolated: bool = False
     engine: Engine | None = None
@@ -69,7 +75,7 @@ class Contender:
     def program(self, environments: Path) -> tuple[str, dict[str, str]]:
         """Return the program of the command, and variables for its environment.
 
-        Installs the engine if necessary. Raises InvalidInputError if the installation fails.
+        Installs the engine if necessary. Raises InstallationError if the installation fails.
         """
         if self.engine is None:
             return sys.executable, {}
@@ -79,14 +85,11 @@ class Contender:
         return str(self.engine.program), {"PATH": path, "PYTHONPATH": str(ENGINES)}
 
 
-# Options of `toytip run` for the work of the engines in the workload `eleven-features`. The run has
-# no promotion gate, because the engines have none.
-ELEVEN_FEATURES = {
-    "--gate": "off",
-    "--feature-set": "seed",
-    "--validation-month": "none",
-    "--early-stopping-rounds": 0,
-}
+# Options of `toytip run` for the features and the training of the engines in the workload
+# `eleven-features`. With `EVERYTHING`, the run does all of its other work, too. Otherwise it has no
+# promotion gate, because the engines have none.
+EVERYTHING = {"--feature-set": "seed", "--validation-month": "none", "--early-stopping-rounds": 0}
+ELEVEN_FEATURES = {"--gate": "off", **EVERYTHING}
 
 
 def make_toytip(workers: int, fixed: Mapping[str, Any]) -> Contender:
@@ -102,10 +105,12 @@ def make_toytip(workers: int, fixed: Mapping[str, Any]) -> Contender:
 def read_toytip(measurement: Measurement, _: Path) -> ContenderOutput:
     """Return the output of a `toytip` command from its JSON."""
     result = json.loads(measurement.output.splitlines()[-1])
+    features = result["tables"].get("features")
     return ContenderOutput(
         result["stage_seconds"],
         result["rows"]["kept"],
         Path(result["tables"]["predictions"]["path"]),
+        Path(features["path"]) if features else None,
         tuple(result["model"]["features"]),
         result["model"]["rounds"],
     )
@@ -122,6 +127,7 @@ def make_engine(engine: Engine) -> Contender:
             "learning_rate": task.learning_rate,
             "threads": threads,
             "memory_mb": task.memory_mb,
+            "features": task.features,
             "options": engine.options,
         }
         job_file = out / JOB_FILE
@@ -134,6 +140,7 @@ def make_engine(engine: Engine) -> Contender:
         command,
         read_engine,
         trains_alike=engine.trains_alike,
+        kind=engine.kind,
         uses_wall_time=engine.time == "wall",
         isolated=engine.isolated,
         engine=engine,
@@ -144,7 +151,12 @@ def read_engine(_: Measurement, out: Path) -> ContenderOutput:
     """Return the output of an engine from its laps."""
     laps = json.loads((out / LAPS_FILE).read_text())
     return ContenderOutput(
-        laps["laps"], laps["kept"], out / "predictions", tuple(laps["features"]), laps["model_rounds"]
+        laps["laps"],
+        laps["kept"],
+        out / "predictions",
+        out / "features",
+        tuple(laps["features"]),
+        laps["model_rounds"],
     )
 
 
@@ -156,16 +168,20 @@ def _to_words(options: dict[str, Any]) -> list[str]:
     return [str(word) for option in options.items() for word in option]
 
 
-def last_month_auc(predictions: Path) -> float:
-    """Return the AUC of the predictions for the last month."""
-    last_month = max(
+def last_month_folder(predictions: Path) -> Path:
+    """Return the folder with the predictions for the last month."""
+    return max(
         predictions.glob("year=*/month=*"),
         key=lambda path: [int(part.split("=")[1]) for part in path.parts[-2:]],
     )
+
+
+def last_month_auc(predictions: Path) -> float:
+    """Return the AUC of the predictions for the last month."""
     # `ParquetFile` does not add the partition columns, which are not necessary here.
     tables = [
         pq.ParquetFile(file).read(["high_tip", "probability"])
-        for file in sorted(last_month.glob("*.parquet"))
+        for file in sorted(last_month_folder(predictions).glob("*.parquet"))
     ]
     label, probability = (
         np.concatenate([table[name].to_numpy() for table in tables]) for name in ("high_tip", "probability")

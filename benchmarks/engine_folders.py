@@ -23,6 +23,10 @@ COMPLETE = "complete.txt"
 KINDS, TIMES = ("vanilla", "tuned"), ("wall", "laps")
 
 
+class InstallationError(RuntimeError):
+    """An engine whose packages or programs cannot be installed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """An engine, as its `engine.toml` describes it."""
@@ -93,9 +97,10 @@ def prepare_environment(engine: Engine, environments: Path) -> Path:
     """Return the folder of the programs of an engine's environment, and prepare it once.
 
     An engine whose packages the benchmark itself has runs in the environment of the benchmark. Any
-    other engine gets an environment of its own. Raises InvalidInputError if the installation fails.
+    other engine gets an environment of its own. Raises InstallationError if the installation fails.
     """
-    folder = environments.absolute() / engine.name
+    # Engines with the same program share an environment.
+    folder = environments.absolute() / engine.program.parent.name
     has_packages = all(map(_is_installed, engine.requirements))
     programs = Path(sys.executable).parent if has_packages else folder / "bin"
     complete, prepared = folder / COMPLETE, "\n".join([*engine.requirements, *engine.install])
@@ -118,7 +123,7 @@ def _install(engine: Engine, command: list[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
         text = done.stderr.strip().splitlines()
-        raise InvalidInputError(f"cannot install engine {engine.name}: {text[-1] if text else 'no message'}")
+        raise InstallationError(f"cannot install engine {engine.name}: {text[-1] if text else 'no message'}")
 
 
 def _is_installed(requirement: str) -> bool:

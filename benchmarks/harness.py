@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import first_task_plugin
+from benchmarks.machine.memory_cap import MemoryGroup, memory_group
 
 # Minimum time between two samples: in seconds, and as a multiple of the CPU time of a sample. The
 # kernel walks through every page of a process, and sampling must not use more than 1/50 of a core.
@@ -52,6 +53,8 @@ class Measurement:
     """Total threads of the Dask workers at that time."""
     memory_limit_mb: int | None = None
     """Lowest memory limit of the Dask workers at that time."""
+    memory_cap: str | None = None
+    """`cgroup` if the kernel enforced a cap, `sampled` if this module did. None without a cap."""
     open_addresses: set[str] = field(default_factory=set)
     """Addresses other than loopback at which a process listened. Without those of an isolated
     command."""
@@ -108,19 +111,23 @@ def measure(
     then has the text that the program wrote to stderr.
     """
     prefix = loopback_prefix() if isolated else ()
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryFile("w+") as errors,
+        memory_group(limits.memory_mb) as group,
+    ):
         local_directory, first_task_file = Path(folder, "dask"), Path(folder, "first-task.json")
         local_directory.mkdir()
         start, started_at = time.perf_counter(), time.time()
         process = subprocess.Popen(
-            [*prefix, program, *map(str, command)],
+            [*(group.prefix if group else ()), *prefix, program, *map(str, command)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             env={**_environment(local_directory, first_task_file), **(variables or {})},
             start_new_session=True,
         )
-        sampler = _ProcessSampler(process.pid, local_directory, start, limits)
+        sampler = _ProcessSampler(process.pid, local_directory, start, _sampled_limits(limits, group))
         sampler.start()
         try:
             output = process.communicate()[0]
@@ -133,11 +140,33 @@ def measure(
             sampler.stop()
             _kill_group(process.pid, signal.SIGKILL)  # children that outlive the program
         measurement = sampler.finish(output, wall_s)
-        if sampler.exceeded or process.returncode not in exit_codes:
+        measurement.memory_cap = _memory_cap(limits, group)
+        exceeded = sampler.exceeded
+        if process.returncode not in exit_codes:
+            exceeded = exceeded or _exceeded_cap(limits, group)
+        if exceeded or process.returncode not in exit_codes:
             errors.seek(0)
-            _raise_failure(" ".join(map(str, command[:3])), sampler.exceeded, errors.read(), measurement)
+            _raise_failure(" ".join(map(str, command[:3])), exceeded, errors.read(), measurement)
         _add_first_task(measurement, first_task_file, started_at)
     return measurement
+
+
+def _sampled_limits(limits: Limits, group: MemoryGroup | None) -> Limits:
+    """Return the limits that the sampler enforces. The kernel enforces the cap of a group."""
+    return limits if group is None else Limits(limits.seconds)
+
+
+def _memory_cap(limits: Limits, group: MemoryGroup | None) -> str | None:
+    if limits.memory_mb is None:
+        return None
+    return "sampled" if group is None else "cgroup"
+
+
+def _exceeded_cap(limits: Limits, group: MemoryGroup | None) -> tuple[str, str] | None:
+    """Return the outcome and the cause if the kernel ended a process of a command that failed."""
+    if group is None or not group.ended_processes():
+        return None
+    return "out of memory", f"the kernel ended a process at the limit of {limits.memory_mb:,} MB"
 
 
 def _raise_failure(

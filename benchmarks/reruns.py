@@ -8,20 +8,20 @@ command is a copy of a store with a run of all earlier months.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.arguments import add_output_option, add_source_options, positive_int
 from benchmarks.contenders import BenchmarkTask, Contender, ContenderOutput, last_month_auc, read_toytip
 from benchmarks.harness import Measurement, measure
-from benchmarks.results import RESULTS_FILE, InvalidInputError, Row
-from benchmarks.run import Entry, make_row, print_ratios, print_row, report_invalid, store_rows, timestamp
+from benchmarks.machine.facts import timestamp
+from benchmarks.results import RESULTS_FILE, InvalidInputError, Row, check_output
+from benchmarks.rows import Entry, make_row
+from benchmarks.run import print_ratios, print_row, report_invalid, store_rows, temporary_folder
 from benchmarks.workloads import DEFAULTS, BenchmarkSource, real_source, synthetic_source
 
 WORKLOAD = "reruns"
@@ -47,7 +47,7 @@ class Reruns:
 
     def measure_full_and_unchanged(self) -> list[Row]:
         """Measure a run in a new store, and the same command again."""
-        with _temporary_store() as store:
+        with temporary_folder() as store:
             full, _ = self._measure(self.full, store)
             before = _published(store)
             unchanged, measurement = self._measure(self.unchanged, store)
@@ -60,7 +60,7 @@ class Reruns:
 
     def measure_new_month(self) -> list[Row]:
         """Measure a run that scores the latest month with the champion."""
-        with _temporary_store() as store:
+        with temporary_folder() as store:
             shutil.copytree(self.earlier_store, store, dirs_exist_ok=True)
             row, measurement = self._measure(self.new_month, store)
         if "train" in json.loads(measurement.output.splitlines()[-1])["stage_seconds"]:
@@ -73,15 +73,6 @@ class Reruns:
         auc = round(last_month_auc(output.predictions), 5)
         measured = {"seconds": measurement.wall_s, "auc": auc}
         return make_row(entry, self.task, measurement, output, measured), measurement
-
-
-@contextlib.contextmanager
-def _temporary_store() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def _published(store: Path) -> set[tuple[str, str]]:
@@ -117,14 +108,14 @@ def _make_reruns(source: BenchmarkSource, workers: int, rounds: int | None, stor
 
 def run_reruns(options: argparse.Namespace) -> int:
     """Measure the commands in turns. Return 1 if a result is invalid, else 0."""
-    options.output.open("a").close()  # fail early if the file is not writable
+    check_output(options.output)
     source = real_source(options.source) or synthetic_source(options.data, options.rows, options.seed)
     run, rows = timestamp(), list[Row]()
-    with _temporary_store() as store:
+    with temporary_folder() as store:
         reruns = _make_reruns(source, options.workers, options.rounds, store)
         for repeat in range(options.repeats):
             measured = [row for measure_ in _order(reruns, repeat) for row in measure_()]
-            keys = {"run": run, "repeat": repeat, "workload": WORKLOAD}
+            keys = {"run": run, "series": options.series, "repeat": repeat, "workload": WORKLOAD}
             rows += store_rows(options.output, [{**keys, **row} for row in measured])
             for row in rows[-len(measured) :]:
                 print_row(row)
@@ -161,6 +152,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=positive_int, default=2, help="number of toytip workers")
     parser.add_argument("--rounds", type=positive_int, help="maximum number of boosting rounds")
     parser.add_argument("--repeats", type=positive_int, default=3, help="number of repeats")
+    parser.add_argument("--series", default="", help="name of the measurement in the tables of the pages")
     add_output_option(parser, RESULTS_FILE)
     return parser
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import functools
-import importlib.metadata
-import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import psutil
+from typing import NamedTuple
 
 from benchmarks import results
+from benchmarks.conformance.differences import ScoredDays
+from benchmarks.conformance.run import check_output, conform
 from benchmarks.contenders import BenchmarkTask, Contender, ContenderOutput, last_month_auc
-from benchmarks.engine_folders import engine_versions, prepare_environment
-from benchmarks.harness import CommandFailedError, Limits, Measurement, loopback_prefix, measure
+from benchmarks.engine_folders import InstallationError
+from benchmarks.harness import CommandFailedError, Limits, Measurement, measure
+from benchmarks.machine.activity import describe_noise, drop_page_cache, observe, read_ticks
+from benchmarks.machine.facts import timestamp
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import peer_ratios, weak_scaling
-from benchmarks.results import InvalidInputError, Row
+from benchmarks.results import InvalidInputError, Level, Row
+from benchmarks.rows import Entry, cost_columns, engine_columns, failed_row, make_row
 from benchmarks.workloads import WORKLOADS, BenchmarkSource, Workload, real_source, synthetic_source
 
 PRINTED_COLUMNS = (
@@ -37,15 +37,13 @@ PRINTED_COLUMNS = (
     "rows_per_second",
     "auc",
 )
-# Maximum number of samples of the memory in a row.
-MEMORY_SAMPLES = 100
 
 
-class Entry(NamedTuple):
-    """A contender of a run, with the months that it processes."""
+class Measured(NamedTuple):
+    """The row of a contender, and its predictions of the test month if they are comparable."""
 
-    contender: Contender
-    source: BenchmarkSource
+    row: Row
+    scored: ScoredDays | None
 
 
 def run_benchmarks(options: argparse.Namespace) -> int:
@@ -53,15 +51,20 @@ def run_benchmarks(options: argparse.Namespace) -> int:
 
     Returns 1 if a result is invalid, else 0.
     """
-    options.output.open("a").close()  # fail early if the file is not writable
+    results.check_output(options.output)
     if options.weak and options.workloads != ["eleven-features"]:
         raise InvalidInputError("--weak measures the workload eleven-features only")
+    if options.cold:
+        drop_page_cache()  # fail early without the right to do so
     rows = [row for name in options.workloads for row in _run_workload(WORKLOADS[name], options)]
     return report_invalid(rows)
 
 
 def report_invalid(rows: list[Row]) -> int:
-    """Print the invalid results. Return 1 if there are any, else 0."""
+    """Print the noisy and the invalid results. Return 1 if there are invalid ones, else 0."""
+    for row in rows:
+        if row["noisy"]:
+            print_line(f"noisy result: {row['name']}, repeat {row['repeat']}: {row['noise']}")
     invalid = [row for row in rows if not row["valid"]]
     for row in invalid:
         print_line(f"invalid result: {row['name']}, repeat {row['repeat']}: {row['why']}")
@@ -71,10 +74,11 @@ def report_invalid(rows: list[Row]) -> int:
 def _run_workload(workload: Workload, options: argparse.Namespace) -> list[Row]:
     """Measure all contenders of a workload in each repeat, and print the ratios."""
     entries = _entries(workload, options)
-    run = timestamp()
+    features = _conform(workload, entries, options)
+    keys = {"run": timestamp(), "series": options.series}
     rows: list[Row] = []
     for repeat in range(options.repeats):
-        rows += _run_repeat(rotate(entries, repeat), workload, options, {"run": run, "repeat": repeat})
+        rows += _run_repeat(rotate(entries, repeat), workload, options, {**keys, "repeat": repeat}, features)
     print_line("")
     valid = [row for row in rows if row["valid"]]
     if options.weak:
@@ -104,6 +108,22 @@ def _source(workload: Workload, options: argparse.Namespace, rows_per_month: int
     return real or synthetic_source(options.data, rows_per_month, options.seed)
 
 
+def _conform(workload: Workload, entries: list[Entry], options: argparse.Namespace) -> dict[str, Level]:
+    """Return the level `features` of each contender, from untimed runs on a small year."""
+    if not workload.defines_features:
+        cause = "the job does not define the values of the features"
+    elif not options.conformance_rows:
+        cause = "the option --conformance-rows is 0"
+    else:
+        source = synthetic_source(options.data, options.conformance_rows, options.seed)
+        levels = {}
+        for contender, _ in entries:
+            levels[contender.name] = conform(contender, source, options.environments)
+            print_line(f"features of {contender.name}: {levels[contender.name]}")
+        return levels
+    return {entry.contender.name: Level.not_checked(cause) for entry in entries}
+
+
 def rotate(entries: list[Entry], repeat: int) -> list[Entry]:
     """Return the entries in an order that starts with a different entry in each repeat."""
     first = repeat % len(entries)
@@ -111,10 +131,14 @@ def rotate(entries: list[Entry], repeat: int) -> list[Entry]:
 
 
 def _run_repeat(
-    entries: list[Entry], workload: Workload, options: argparse.Namespace, keys: Row
+    entries: list[Entry],
+    workload: Workload,
+    options: argparse.Namespace,
+    keys: Row,
+    features: dict[str, Level],
 ) -> list[Row]:
     """Measure all contenders once. A contender that fails has a row with the cause."""
-    rows: list[Row] = []
+    measured: list[Measured] = []
     try:
         for entry in entries:
             task = BenchmarkTask(
@@ -123,11 +147,27 @@ def _run_repeat(
                 max_depth=options.max_depth or workload.max_depth,
                 memory_mb=options.memory_mb,
             )
-            row = _measure_entry(entry, task, options)
-            rows.append({**keys, "workload": workload.name, **row})
-            print_row(rows[-1])
+            row, scored = _measure_entry(entry, task, options)
+            row["conformance"]["features"] = asdict(features[entry.contender.name])
+            measured.append(Measured({**keys, "workload": workload.name, **row}, scored))
+            print_row(measured[-1].row)
     finally:
-        rows = store_rows(options.output, rows)
+        rows = store_rows(options.output, _with_differences(measured, f"toytip-{options.workers[0]}"))
+    return rows
+
+
+def _with_differences(measured: list[Measured], reference: str) -> list[Row]:
+    """Return the rows with the paired difference of each AUC to the AUC of a contender."""
+    scored = {row["name"]: scored for row, scored in measured}
+    first = scored.get(reference)
+    rows = []
+    for row, own in measured:
+        difference = None
+        if own is not None and first is not None and row["name"] != reference:
+            found = own.difference_to(first)
+            low, high = found.interval or (None, None)
+            difference = {"to": reference, "difference": found.value, "low": low, "high": high}
+        rows.append({**row, "auc_difference": difference})
     return rows
 
 
@@ -136,11 +176,11 @@ def print_row(row: Row) -> None:
     print_line("  ".join(f"{column} {row[column]}" for column in PRINTED_COLUMNS))
 
 
-def store_rows(file: Path, rows: list[Row]) -> list[Row]:
+def store_rows(output: Path, rows: list[Row]) -> list[Row]:
     """Append results of a repeat to a result file, and return them with their validity."""
     rows = validate_rows(rows)
     for row in rows:
-        results.append_result(file, row)
+        results.append_result(output, row)
     return rows
 
 
@@ -166,28 +206,68 @@ def print_ratios(rows: list[Row], name: str) -> None:
             print_line(f"{label}, {name} / {other}: {ratio}")
 
 
-def _measure_entry(entry: Entry, task: BenchmarkTask, options: argparse.Namespace) -> Row:
+def _measure_entry(entry: Entry, task: BenchmarkTask, options: argparse.Namespace) -> Measured:
     """Run a contender, and return its result as a row, even if the contender fails."""
     contender = entry.contender
-    program, variables = contender.program(options.environments)
-    out = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
-    try:
-        measurement = measure(
-            contender.command(task, out),
-            isolated=contender.isolated,
-            program=program,
-            variables=variables,
-            limits=Limits(options.timeout, options.memory_mb),
-        )
-        output, auc = _read_result(contender, measurement, out)
-    except CommandFailedError as error:
-        return _failed_row(entry, task, error)
-    finally:
-        shutil.rmtree(out)
+    with temporary_folder() as out:
+        try:
+            program, variables = contender.program(options.environments)
+            activity, measurement = _measure_in_quiet(
+                contender, task, out, program, variables, options=options
+            )
+            output, auc = _read_result(contender, measurement, out)
+        except InstallationError as error:
+            failure = CommandFailedError(str(error), "not installed", Measurement())
+            return Measured(_with_levels(failed_row(entry, task, failure), options), None)
+        except CommandFailedError as error:
+            return Measured(_with_levels(failed_row(entry, task, error), options), None)
+        level, scored = check_output(output.predictions, entry.source)
     stage_total = round(sum(output.stage_seconds.values()), 3)
     seconds = measurement.wall_s if contender.uses_wall_time else stage_total
     measured = {"seconds": seconds, "auc": round(auc, 5)}
-    return {**make_row(entry, task, measurement, output, measured), **_engine_columns(contender, options)}
+    row = make_row(entry, task, measurement, output, measured)
+    row |= {**engine_columns(contender, options.environments), **activity}
+    return Measured(_with_levels(row, options, level), scored)
+
+
+def _with_levels(row: Row, options: argparse.Namespace, level: Level | None = None) -> Row:
+    """Return a row with its conformance levels, and with the columns that the options determine."""
+    levels = {name: asdict(Level.not_checked()) for name in results.LEVELS}
+    levels["rows"] = asdict(level or Level.not_checked("there are no predictions"))
+    return {**row, "cold": options.cold, "conformance": levels, **cost_columns(row, options.price)}
+
+
+def _measure_in_quiet(
+    contender: Contender,
+    task: BenchmarkTask,
+    out: Path,
+    program: str,
+    variables: dict[str, str],
+    *,
+    options: argparse.Namespace,
+) -> tuple[Row, Measurement]:
+    """Measure a contender, and the other work on the machine before and after it."""
+    command = contender.command(task, out)
+    if options.cold:
+        drop_page_cache()
+    before, start = observe(), read_ticks()
+    measurement = measure(
+        command,
+        isolated=contender.isolated,
+        program=program,
+        variables=variables,
+        limits=Limits(options.timeout, options.memory_mb),
+    )
+    end = read_ticks()
+    steal = end.steal_since(start) if start and end else 0.0
+    after = observe()
+    noise = describe_noise(before, after, steal)
+    activity = {
+        "before": asdict(before) if before else None,
+        "after": asdict(after) if after else None,
+        "steal": round(steal, 4),
+    }
+    return {"noisy": bool(noise), "noise": noise, "activity": activity}, measurement
 
 
 def _read_result(contender: Contender, measurement: Measurement, out: Path) -> tuple[ContenderOutput, float]:
@@ -203,117 +283,14 @@ def _read_result(contender: Contender, measurement: Measurement, out: Path) -> t
         raise CommandFailedError(cause, "failed", measurement) from None
 
 
-def _failed_row(entry: Entry, task: BenchmarkTask, error: CommandFailedError) -> Row:
-    """Return the row of a contender that failed or exceeded a limit."""
-    output = ContenderOutput({}, 0, Path(), (), 0)
-    measured = {"seconds": max(error.measurement.wall_s, 0.001), "auc": 0.0}
-    row = make_row(entry, task, error.measurement, output, measured)
-    return {**row, "outcome": error.outcome, "valid": False, "why": str(error)}
-
-
-def _engine_columns(contender: Contender, options: argparse.Namespace) -> Row:
-    """Return the columns that only the result of an engine has."""
-    if contender.engine is None:
-        return {}
-    programs = prepare_environment(contender.engine, options.environments)
-    versions = engine_versions(contender.engine, programs)
-    return {"kind": contender.engine.kind, "engine_versions": versions}
-
-
-def make_row(
-    entry: Entry, task: BenchmarkTask, measurement: Measurement, output: ContenderOutput, measured: Row
-) -> Row:
-    """Return the row of a result. `measured` has the columns `seconds` and `auc`."""
-    contender, source = entry
-    return {
-        "name": contender.name,
-        "workers": contender.workers,
-        "trains_alike": contender.trains_alike,
-        "source": source.name,
-        "rows": source.rows,
-        "synthetic": source.synthetic,
-        "rounds": task.rounds,
-        "max_depth": task.max_depth,
-        "outcome": "ok",
-        **measured,
-        "rows_per_second": round(source.rows / measured["seconds"]),
-        "stage_seconds": output.stage_seconds,
-        "kept": output.accepted_rows,
-        "features": len(output.features),
-        "model_rounds": output.model_rounds,
-        "isolated": contender.isolated and bool(loopback_prefix()),
-        "open_addresses": sorted(measurement.open_addresses),
-        **_resource_columns(measurement, contender),
-        **machine_columns(),
-    }
-
-
-def _resource_columns(measurement: Measurement, contender: Contender) -> Row:
-    return {
-        "threads": measurement.threads or contender.workers,
-        "memory_limit_mb": measurement.memory_limit_mb,
-        "first_task_s": measurement.first_task_s,
-        "first_task": measurement.first_task,
-        "cpu_s": measurement.cpu_s,
-        "peak_mb": measurement.peak_mb,
-        "read_mb": measurement.read_mb,
-        "written_mb": measurement.written_mb,
-        "spilled_mb": measurement.spilled_mb,
-        "memory": measurement.memory[:: len(measurement.memory) // MEMORY_SAMPLES + 1],
-    }
-
-
-def machine_columns() -> Row:
-    """Return the columns of a row that describe the machine and its packages."""
-    from toytip.cluster import available_cores
-
-    return {
-        "at": timestamp(),
-        "cores": available_cores(),
-        "machine_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "machine": _processor_name(),
-        "environment": _package_versions(),
-        "uncommitted_changes": _has_uncommitted_changes(),
-    }
-
-
-def timestamp() -> str:
-    """Return the current time in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _processor_name() -> str:
-    """Return the architecture, and the name of the processor if the system reports one."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{platform.machine()}, {line.split(':', 1)[1].strip()}"
-    return platform.machine()
-
-
-def _package_versions() -> dict[str, Any]:
-    """Return the package versions of toytip and of the peers."""
-    from toytip.pipeline.context import collect_environment
-
-    peers = {name: importlib.metadata.version(name) for name in ("polars", "duckdb")}
-    return {**collect_environment(), **peers}
-
-
-@functools.cache
-def _has_uncommitted_changes() -> bool:
-    """Return whether the checkout differs from its commit, apart from the result files."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parents[1]),
-        "status",
-        "--porcelain",
-        "--",
-        ":!benchmarks/results",
-    ]
-    with contextlib.suppress(OSError):
-        return bool(subprocess.run(command, capture_output=True, check=False).stdout.strip())
-    return False
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Create an empty folder for the output of a contender, and delete it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def print_line(text: str) -> None:

@@ -1,6 +1,6 @@
 """Measure the scoring server: the latency of single trips, and the throughput of lists of trips.
 
-    python -m benchmarks.serving --output benchmarks/results/serving.jsonl
+    python -m benchmarks.serving --output benchmarks/results
 
 Without `--store` and `--trips`, the benchmark runs toytip with default settings on the built-in
 year, and serves the champion. One client sends all requests, one after the other. Each probability
@@ -31,8 +31,9 @@ import pyarrow.parquet as pq
 
 import toytip
 from benchmarks.arguments import positive_int
+from benchmarks.machine.facts import machine_columns
 from benchmarks.results import append_result
-from benchmarks.run import machine_columns, print_line
+from benchmarks.run import print_line
 from toytip.core.arrays import Float32Array, Float64Array
 from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 
@@ -122,7 +123,7 @@ def main() -> int:
     for result in results:
         print_line(_format_result(result))
         if options.output:
-            append_result(options.output, {**asdict(result), **machine_columns()})
+            append_result(options.output, {"workload": "serving", **asdict(result), **machine_columns()})
     return 0 if all(result.is_exact for result in results) else 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from benchmarks import contenders
 from benchmarks.contenders import Contender, make_engine
 from benchmarks.engine_folders import Engine, find_engines
 from benchmarks.results import InvalidInputError
+from toytip.cluster import available_cores
 from toytip.core.parameters import BoosterParams
 from toytip.errors import ToytipError
 
 MONTHS = 12
+# The optional contender that does all work of `toytip run`, with the promotion gate.
+EVERYTHING = "toytip-everything"
 # Real months for the workload `defaults`.
 SOURCE_VARIABLE, DOWNLOADED_YEAR = "TOYTIP_BENCH_SOURCE", Path("data/green-2023")
 
@@ -33,24 +36,33 @@ class Workload:
     """Options of `toytip run` in addition to those of every workload."""
     engines: tuple[Engine, ...]
     """The engines that can do the work."""
+    defines_features: bool = False
+    """Whether the job defines the value of each feature, so that all engines have equal values."""
+    everything_options: Mapping[str, Any] | None = None
+    """Options of the contender EVERYTHING: `toytip run` with all of its work. None without it."""
 
     def make_toytip(self, workers: int) -> Contender:
         """Return toytip with a number of workers."""
         return contenders.make_toytip(workers, self.toytip_options)
 
     def select_peers(self, names: list[str] | None) -> list[Contender]:
-        """Return the named engines of the workload. None stands for all that are not optional."""
-        return [
+        """Return the named peers of the workload. None stands for all that are not optional."""
+        engines = [
             make_engine(engine)
             for engine in self.engines
             if (not engine.optional if names is None else engine.name in names)
         ]
+        if self.everything_options is None or EVERYTHING not in (names or ()):
+            return engines
+        toytip = contenders.make_toytip(available_cores(), self.everything_options)
+        return [replace(toytip, name=EVERYTHING), *engines]
 
 
 # The order of the results. Other engines follow by name.
 FIRST_ENGINES = (
     "lower_bound",
     "polars_xgboost",
+    "polars_tuned",
     "duckdb_xgboost",
     "pandas_xgboost",
     "dask_xgboost",
@@ -72,6 +84,8 @@ ELEVEN_FEATURES = Workload(
     max_depth=8,
     toytip_options=contenders.ELEVEN_FEATURES,
     engines=_engines_of("eleven-features"),
+    defines_features=True,
+    everything_options=contenders.EVERYTHING,
 )
 DEFAULTS = Workload(
     name="defaults",
@@ -81,7 +95,7 @@ DEFAULTS = Workload(
     engines=_engines_of("defaults"),
 )
 WORKLOADS = {workload.name: workload for workload in (ELEVEN_FEATURES, DEFAULTS)}
-PEER_NAMES = tuple(engine.name for workload in WORKLOADS.values() for engine in workload.engines)
+PEER_NAMES = (EVERYTHING, *(engine.name for workload in WORKLOADS.values() for engine in workload.engines))
 
 
 @dataclass(frozen=True)

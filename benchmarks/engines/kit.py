@@ -88,7 +88,14 @@ class Job:
 
     def prediction_file(self, month: tuple[int, int]) -> Path:
         """Return the path for the predictions of a month, and create its folder."""
-        folder = self.output / "predictions" / f"year={month[0]}" / f"month={month[1]}"
+        return self._file("predictions", month)
+
+    def feature_file(self, month: tuple[int, int]) -> Path | None:
+        """Return the path for the features of a month. None if the job has no features."""
+        return self._file("features", month) if self.limits["features"] else None
+
+    def _file(self, name: str, month: tuple[int, int]) -> Path:
+        folder = self.output / name / f"year={month[0]}" / f"month={month[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         return Path(folder, "part-00000.parquet")
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs.generate.conformance import NOT_MEASURED, aa, bands, conformance
 from docs.generate.markdown import code, table
-from docs.generate.results import FILES, SINGLE_VALUE_FILES, Figure, Results
+from docs.generate.results import SERIES, SINGLE_VALUE_SERIES, Figure, Results
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- results: ([^>]*?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
-NOT_MEASURED = "This version was not measured."
 PACKAGES = ("toytip", "python", "xgboost", "xgboost-cpu", "dask", "polars", "duckdb", "pandas")
 LABELS = {
     "toytip-2-unchanged": "toytip, 2 workers, the same command again",
@@ -44,8 +44,8 @@ class Target:
     """A figure with its highest allowed value, or with its lowest allowed value (`at_least`)."""
 
     label: str
-    files: tuple[str, ...]
-    """Names of the result files."""
+    series: tuple[str, ...]
+    """Names of the series."""
     limit: float
     measure: Callable[[Results], Figure | None]
     unit: str = ""
@@ -176,7 +176,7 @@ def _value(figure: Figure | None, digits: int = 1) -> str:
 
 
 def contenders(results: Results, name: str) -> str:
-    """Return the table of all contenders in a file."""
+    """Return the table of all contenders of a series."""
     rows = []
     for contender, found in results.rows(name).items():
         seconds = results.figure(name, contender)
@@ -204,16 +204,16 @@ def targets(results: Results) -> str:
         met = "" if figure is None else "yes" if target.is_met(figure) else "no"
         limit = f"{'at least' if target.at_least else 'at most'} {target.limit:,g}{target.unit}"
         measured = _value(figure, 0 if target.limit >= 100 else 2) + (target.unit if figure else "")
-        files = ", ".join(code(f"{name}.jsonl") for name in target.files)
-        rows.append([target.label, limit, measured, _range(figure, 2) if figure else "", met, files])
-    head = ("Quantity", "Target", "Measured", "Range", "Target met", "Result file")
+        series = ", ".join(map(code, target.series))
+        rows.append([target.label, limit, measured, _range(figure, 2) if figure else "", met, series])
+    head = ("Quantity", "Target", "Measured", "Range", "Target met", "Series")
     return table(head, rows)
 
 
 def conditions(results: Results) -> str:
-    """Return the table of the conditions of every file."""
+    """Return the table of the conditions of every series."""
     rows = []
-    for name in FILES:
+    for name in SERIES:
         row, found = results.first_row(name), results.rows(name).values()
         if row is None:
             continue
@@ -221,7 +221,7 @@ def conditions(results: Results) -> str:
         changes = " with uncommitted changes" if row.get("uncommitted_changes") else ""
         rows.append(
             [
-                code(f"{name}.jsonl"),
+                code(name),
                 f"{row['source']}, {max(runs[0]['rows'] for runs in found):,} rows",
                 str(max(map(len, found))),
                 f"{row['machine']}, {row['cores']} cores, {row['machine_gb']:.0f} GB",
@@ -229,7 +229,7 @@ def conditions(results: Results) -> str:
                 ", ".join(f"{package} {versions[package]}" for package in PACKAGES if package in versions),
             ]
         )
-    head = ("Result file", "Data", "Repeats", "Machine", "Date and commit", "Packages")
+    head = ("Series", "Data", "Repeats", "Machine", "Date and commit", "Packages")
     return table(head, rows) if rows else NOT_MEASURED
 
 
@@ -298,13 +298,27 @@ def sizes(results: Results) -> str:
 
 
 def commands(_: Results) -> str:
-    """Return the commands that write the result files."""
-    return "```sh\n" + "\n".join(file.command for file in (FILES | SINGLE_VALUE_FILES).values()) + "\n```"
+    """Return the commands that measure the series."""
+    return (
+        "```sh\n" + "\n".join(series.command for series in (SERIES | SINGLE_VALUE_SERIES).values()) + "\n```"
+    )
 
 
 BLOCKS: dict[str, Callable[..., str]] = {
     function.__name__.replace("_", "-"): function
-    for function in (contenders, targets, conditions, script, phases, first_task, sizes, commands)
+    for function in (
+        contenders,
+        targets,
+        conditions,
+        script,
+        phases,
+        first_task,
+        sizes,
+        commands,
+        conformance,
+        bands,
+        aa,
+    )
 }
 
 

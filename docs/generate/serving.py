@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmarks.results import RESULTS_FOLDER, load_single_values
 from docs.generate.markdown import table
-from docs.generate.results import FOLDER, load_rows_by_name
 
 ROOT = Path(__file__).parents[2]
-RESULTS = FOLDER / "serving.jsonl"
 PAGE = ROOT / "docs" / "how-to" / "serve-a-model.md"
 # The benchmark appends one row per kind of request. The last rows are those of the newest run.
 BLOCK = re.compile(r"(<!-- results of benchmarks\.serving -->\n).*?(<!-- end of the results -->)", re.DOTALL)
@@ -24,9 +23,9 @@ HEAD = (
 )
 
 
-def serving_page(page: Path = PAGE, results: Path = RESULTS) -> str:
+def serving_page(page: Path = PAGE, results: Path = RESULTS_FOLDER) -> str:
     """Return the page with the newest row of each kind of request."""
-    rows = load_rows_by_name(results)
+    rows = load_single_values(results, "serving")
     lines = [
         [
             name,

@@ -16,6 +16,7 @@ from benchmarks.__main__ import main
 from benchmarks.contenders import BenchmarkTask, make_engine
 from benchmarks.engine_folders import (
     ENGINES,
+    InstallationError,
     engine_versions,
     find_engines,
     load_engine,
@@ -48,7 +49,7 @@ def write_engine(folder, name="mine", script="exit 0", requirements="[]", extra=
 def test_every_engine_of_the_benchmark_is_complete(engine):
     assert engine.job in WORKLOADS
     assert engine.description.endswith(".")
-    assert set(engine.version_of) <= set(engine.requirements)
+    assert set(engine.version_of) <= {name.partition("[")[0] for name in engine.requirements}
     mode = subprocess.run(
         ["git", "ls-files", "-s", engine.program.relative_to(Path.cwd())],
         check=True,
@@ -114,7 +115,7 @@ def test_other_engines_get_an_environment_of_their_own(tmp_path, monkeypatch):
 def test_an_installation_that_fails_is_an_error(tmp_path):
     install = 'install = ["sh", "-c", "echo no compiler >&2; exit 1"]\n'
     engine = load_engine(write_engine(tmp_path, extra=install))
-    with pytest.raises(InvalidInputError, match="cannot install engine mine: no compiler"):
+    with pytest.raises(InstallationError, match="cannot install engine mine: no compiler"):
         prepare_environment(engine, tmp_path)
 
 
@@ -134,8 +135,11 @@ def small_suite(synthetic, tmp_path, monkeypatch):
         "silent": "exit 0",
         "liar": f'cp -r {tmp_path}/guessed/* "$2"',
     }
-    engines = tuple(load_engine(write_engine(tmp_path, name, script)) for name, script in scripts.items())
-    small = replace(ELEVEN_FEATURES, engines=engines)
+    engines = [load_engine(write_engine(tmp_path, name, script)) for name, script in scripts.items()]
+    install = 'install = ["sh", "-c", "echo no compiler >&2; exit 1"]\n'
+    engines.append(load_engine(write_engine(tmp_path, "absent", extra=install)))
+    scripts = {engine.name: "" for engine in engines}
+    small = replace(ELEVEN_FEATURES, engines=tuple(engines))
     source = BenchmarkSource(synthetic, "synthetic", 8_000, synthetic=True)
     monkeypatch.setattr("benchmarks.run.WORKLOADS", {"eleven-features": small})
     monkeypatch.setattr("benchmarks.run._source", lambda *_: source)
@@ -146,7 +150,8 @@ def small_suite(synthetic, tmp_path, monkeypatch):
 def test_failures_of_engines_are_rows_of_the_result(small_suite, tmp_path, monkeypatch, capsys):
     """The other contenders run on, and a wrong engine is refused."""
     output = tmp_path / "out.jsonl"
-    words = ("run", "--peers", "slow,silent,liar", "--repeats", 1, "--timeout", 5, "--output", output)
+    words = ("run", "--peers", "slow,silent,liar,absent", "--repeats", 1, "--timeout", 5)
+    words = (*words, "--conformance-rows", 0, "--environments", tmp_path / "env", "--output", output)
     monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, words)])
     assert main() == 1
     rows = {row["name"]: row for row in results.load_results(output)}
@@ -155,11 +160,13 @@ def test_failures_of_engines_are_rows_of_the_result(small_suite, tmp_path, monke
         "slow": "timeout",
         "silent": "failed",
         "liar": "ok",
+        "absent": "not installed",
     }
+    assert rows["absent"]["why"] == "cannot install engine absent: no compiler"
     assert "no such column" in rows["broken"]["why"]
     assert "it ran for more than 5 s" in rows["slow"]["why"]
     assert "cannot use the output of silent: FileNotFoundError" in rows["silent"]["why"]
-    assert "it kept 10 of 8,000 rows" in rows["liar"]["why"]
+    assert rows["liar"]["why"].startswith("it fails the level rows: ")
     assert not any(row["valid"] for row in rows.values())
     assert "invalid result: slow" in capsys.readouterr().out
 
@@ -176,6 +183,7 @@ def test_the_job_reaches_the_engine(tmp_path):
         "learning_rate": 0.1,
         "threads": contender.workers,
         "memory_mb": 500,
+        "features": False,
         "options": {"size": 3},
     }
     program, variables = contender.program(tmp_path)

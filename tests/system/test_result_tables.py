@@ -7,7 +7,7 @@ import pytest
 from benchmarks import __main__ as suite
 from benchmarks import reruns, results
 from docs.generate import benchmarks
-from docs.generate.results import FILES, SINGLE_VALUE_FILES, Results
+from docs.generate.results import SERIES, SINGLE_VALUE_SERIES, Results
 
 MACHINE = {"machine": "x86_64, Processor", "cores": 2, "machine_gb": 25.0}
 PACKAGES = {"environment": {"git_commit": "0123456789abcdef", "polars": "2.1.0", "scipy": "1.0"}}
@@ -43,15 +43,16 @@ def rows(name, seconds, run="2026-01-01T00:00:00Z", **columns):
 
 @pytest.fixture
 def project(tmp_path):
-    """A folder with the result file of the workload `defaults`, and a page."""
+    """A folder with an empty folder of results, and a folder of pages."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     return tmp_path
 
 
 def write(project, found, name="defaults"):
+    column = "workload" if name in results.SINGLE_VALUE_WORKLOADS else "series"
     for row in found:
-        results.append_result(project / "benchmarks" / "results" / f"{name}.jsonl", row)
+        results.append_result(project / "benchmarks" / "results", {**row, column: name})
 
 
 def block(project, name):
@@ -74,17 +75,24 @@ def test_the_pages_match_the_result_files():
     assert benchmarks.outdated_pages() == [], "run `make reference`"
 
 
-def test_every_result_file_has_a_command():
-    files = {path.stem for path in (benchmarks.ROOT / "benchmarks" / "results").glob("*.jsonl")}
-    assert files <= {*FILES, *SINGLE_VALUE_FILES}
+def test_every_committed_series_has_a_command():
+    rows = results.load_results(results.RESULTS_FOLDER)
+    assert {row["series"] for row in rows} <= {*SERIES, *SINGLE_VALUE_SERIES}
 
 
-@pytest.mark.parametrize("file", FILES.values(), ids=lambda file: file.name)
-def test_the_command_of_a_result_file_parses(file):
-    python, option, module, *arguments = shlex.split(file.command)
+def test_a_committed_file_has_the_rows_of_one_date_and_machine():
+    for file in results.RESULTS_FOLDER.rglob("*.jsonl"):
+        rows = results.load_results(file)
+        assert {row["run"][:10] for row in rows} == {file.parent.name}
+        assert {row["machine_id"] for row in rows} == {file.stem}
+
+
+@pytest.mark.parametrize("series", SERIES.values(), ids=lambda series: series.name)
+def test_the_command_of_a_series_parses(series):
+    python, option, module, *arguments = shlex.split(series.command)
     assert (python, option) == ("python", "-m")
     parser = {"benchmarks": suite, "benchmarks.reruns": reruns}[module].make_parser()
-    assert parser.parse_args(arguments).output.stem == file.name
+    assert parser.parse_args(arguments).series == series.name
 
 
 def test_a_table_has_medians_and_ranges(project):
@@ -104,14 +112,14 @@ def test_a_contender_that_failed_has_its_outcome_in_the_table(project):
     )
 
 
-def test_a_ratio_is_that_of_the_medians_with_the_range_of_the_repeats(project):
+def test_a_ratio_is_the_mean_of_the_repeats_with_its_interval(project):
     write(project, TWO)
     first, *others = block(project, "targets").splitlines()[2:]
-    assert first.endswith("| at most 1.2 | 1.38 | 1.10 to 1.75 | no | `defaults.jsonl` |"), (
-        "11 / 8, and 10 / 8, 14 / 8, 11 / 10"
+    assert first.endswith("| at most 1.2 | 1.34 | 0.74 to 2.43 | no | `defaults` |"), (
+        "the geometric mean of 10 / 8, 14 / 8 and 11 / 10"
     )
-    assert others[0].endswith("| at most 1.3 | not measured |  |  | `defaults.jsonl` |")
-    assert others[10 - 1].endswith("| at most 1.5 s | 1.25 s | 1.25 to 1.25 | yes | `defaults.jsonl` |")
+    assert others[0].endswith("| at most 1.3 | not measured |  |  | `defaults` |")
+    assert others[10 - 1].endswith("| at most 1.5 s | 1.25 s | 1.25 to 1.25 | yes | `defaults` |")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_a_ratio_is_that_of_the_medians_with_the_range_of_the_repeats(project):
     ],
 )
 def test_a_value_that_was_measured_once_is_compared_with_its_target(project, file, row, expected):
-    write(project, [{**row, **MACHINE}], file)
+    write(project, [{**row, **MACHINE, "at": "2026-01-01T00:00:00Z"}], file)
     assert expected in block(project, "targets")
 
 
@@ -152,9 +160,7 @@ def test_the_time_per_row_is_compared_between_files(project):
         changed = {"rows": size, "kept": size, "workload": "eleven-features", "auc": 0.63}
         write(project, rows("toytip-2", seconds, **changed), name)
     (line,) = [line for line in block(project, "targets").splitlines() if "time per row" in line]
-    assert line.endswith(
-        "| at most 1.05 | 1.02 | one value | yes | `84-million.jsonl`, `24.6-million.jsonl` |"
-    )
+    assert line.endswith("| at most 1.05 | 1.02 | one value | yes | `84-million`, `24.6-million` |")
     assert "| 24,600,000 | 2 | 0.5 | 60 |" in block(project, "sizes")
 
 
@@ -178,6 +184,17 @@ def test_only_the_newest_run_counts(project):
     assert block(project, "contenders defaults").splitlines()[2:] == [
         "| toytip, 2 workers | 5.0 | one value | 200,000 | 500 | 0.8700 |"
     ]
+
+
+def test_the_machine_with_the_most_results_is_in_the_tables(project):
+    write(project, TWO)
+    write(project, rows("toytip-2", [5.0], run="2026-01-02T00:00:00Z", cores=64))
+    files = sorted((project / "benchmarks" / "results").rglob("*.jsonl"))
+    assert [file.name for file in files] == [
+        "x86-64-processor-2-cores-25-gb.jsonl",
+        "x86-64-processor-64-cores-25-gb.jsonl",
+    ]
+    assert "| toytip, 2 workers | 11.0 |" in block(project, "contenders defaults")
 
 
 def test_an_invalid_result_is_an_error(project):

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import serving
-from docs.generate.results import load_rows_by_name
-from docs.generate.serving import PAGE, RESULTS, serving_page
+from benchmarks.results import RESULTS_FOLDER, load_single_values
+from docs.generate.serving import PAGE, serving_page
 from tests.support.models import raw_month, register, train_model
 
 
@@ -60,4 +60,4 @@ def test_a_store_needs_trips_of_its_taxi_type(monkeypatch, capsys):
 
 def test_the_guide_has_the_committed_results():
     assert PAGE.read_text() == serving_page()
-    assert all(row["is_exact"] for row in load_rows_by_name(RESULTS).values())
+    assert all(row["is_exact"] for row in load_single_values(RESULTS_FOLDER, "serving").values())

@@ -1,0 +1,352 @@
+"""Conformance: the definition of the job, its committed checksums, and engines that are wrong."""
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import results, workloads
+from benchmarks.bands import Data, Variant, load_data, train_auc
+from benchmarks.conformance.check import check_rows
+from benchmarks.conformance.definition import define_month
+from benchmarks.conformance.differences import score_days
+from benchmarks.conformance.expected import digest_months, load_expected, record_of
+from benchmarks.contenders import make_engine
+from benchmarks.engine_folders import load_engine
+from benchmarks.quality import AUC_BANDS
+from benchmarks.workloads import ELEVEN_FEATURES, BenchmarkSource, synthetic_source
+from tests.system.test_benchmarks import call
+from tests.system.test_engine_folders import write_engine
+
+at = datetime.fromisoformat
+# Wrong models whose AUC is inside of the band.
+NOT_FOUND_BY_AUC: set[str] = set()
+START = at("2020-01-15 08:30:00")
+TRIP = {
+    "tpep_pickup_datetime": START,
+    "tpep_dropoff_datetime": START + timedelta(minutes=30),
+    "trip_distance": 5.0,
+    "PULocationID": 132,
+    "DOLocationID": 7,
+    "fare_amount": 20.0,
+    "tip_amount": 5.0,
+    "passenger_count": 2.0,
+    "RatecodeID": 1.0,
+}
+TYPES = {name: pa.timestamp("us") if name.startswith("tpep") else pa.float64() for name in TRIP}
+FEATURES = (
+    "pickup_weekday",
+    "pickup_hour",
+    "pickup_minute",
+    "work_hours",
+    "passenger_count",
+    "trip_distance",
+    "trip_time",
+    "trip_speed",
+    "PULocationID",
+    "DOLocationID",
+    "RatecodeID",
+)
+
+
+def write_month(folder, *trips, taxi="tpep"):
+    """Write a monthly file with these trips, which differ from TRIP in the given columns."""
+    columns = {
+        name.replace("tpep", taxi): pa.array([{**TRIP, **trip}[name] for trip in trips], TYPES[name])
+        for name in TRIP
+    }
+    file = folder / f"{'yellow' if taxi == 'tpep' else 'green'}_tripdata_2020-01.parquet"
+    pq.write_table(pa.table(columns), file)
+    return file
+
+
+# The first trip of a table is always kept, so that the ID shows the row of the second trip.
+KEPT = {
+    "as it is": {},
+    "first microsecond of the month": {
+        "tpep_pickup_datetime": at("2020-01-01 00:00:00"),
+        "tpep_dropoff_datetime": at("2020-01-01 01:00:00"),
+    },
+    "last second of the month": {
+        "tpep_pickup_datetime": at("2020-01-31 23:59:59"),
+        "tpep_dropoff_datetime": at("2020-02-01 00:00:01"),
+    },
+    "exactly 24 hours": {"tpep_dropoff_datetime": START + timedelta(hours=24)},
+    "no tip": {"tip_amount": 0.0},
+    "no distance": {"trip_distance": 0.0},
+    "300 miles": {"trip_distance": 300.0},
+    "unknown passengers": {"passenger_count": None, "RatecodeID": None},
+}
+REJECTED = {
+    **{f"no {name}": {name: None} for name in list(TRIP)[:7]},
+    "month before": {"tpep_pickup_datetime": at("2019-12-31 23:59:59")},
+    "month after": {"tpep_pickup_datetime": at("2020-02-01 00:00:00")},
+    "other year": {"tpep_pickup_datetime": at("2021-01-15 00:00:00")},
+    "no fare": {"fare_amount": 0.0},
+    "negative tip": {"tip_amount": -0.01},
+    "no time": {"tpep_dropoff_datetime": START},
+    "more than 24 hours": {"tpep_dropoff_datetime": START + timedelta(hours=24, microseconds=1)},
+    "negative distance": {"trip_distance": -0.1},
+    "more than 300 miles": {"trip_distance": 300.1},
+    "distance is not a number": {"trip_distance": float("nan")},
+    "fare is not a number": {"fare_amount": float("nan")},
+}
+CASES = {name: (trip, True) for name, trip in KEPT.items()} | {
+    name: (trip, False) for name, trip in REJECTED.items()
+}
+
+
+@pytest.mark.parametrize(("trip", "is_kept"), CASES.values(), ids=CASES)
+def test_a_trip_is_kept_by_the_rules(trip, is_kept, tmp_path):
+    month = define_month(write_month(tmp_path, {}, trip))
+    assert month.trip_id.tolist() == [1202001000000000, 1202001000000001][: 1 + is_kept]
+
+
+def test_features_are_those_of_the_rules(tmp_path):
+    month = define_month(write_month(tmp_path, {}, {"passenger_count": None, "tip_amount": 4.0}))
+    first, second = ({name: float(values[row]) for name, values in month.features.items()} for row in (0, 1))
+    assert first == {
+        "pickup_weekday": 2,  # Wednesday
+        "pickup_hour": 8,
+        "pickup_minute": 30,
+        "work_hours": 1,
+        "passenger_count": 2,
+        "trip_distance": 5,
+        "trip_time": 1_800,
+        "trip_speed": 10,
+        "PULocationID": 132,
+        "DOLocationID": 7,
+        "RatecodeID": 1,
+    }
+    assert tuple(first) == FEATURES
+    assert second["passenger_count"] == -1
+    assert month.high_tip.tolist() == [True, False], "exactly 20 % is not more than 20 %"
+
+
+def test_weekdays_and_hours_are_those_of_the_calendar(tmp_path):
+    """The definition computes them from microseconds, and Python's calendar is the reference."""
+    times = [START.replace(day=1 + n % 31, hour=n * 7 % 24, minute=n * 11 % 60) for n in range(200)]
+    trips = [
+        {"tpep_pickup_datetime": time, "tpep_dropoff_datetime": time + timedelta(minutes=5)} for time in times
+    ]
+    features = define_month(write_month(tmp_path, *trips)).features
+    expected = [
+        (time.weekday(), time.hour, time.minute, time.weekday() < 5 and 8 <= time.hour <= 18)
+        for time in times
+    ]
+    names = ("pickup_weekday", "pickup_hour", "pickup_minute", "work_hours")
+    assert list(zip(*(features[name].tolist() for name in names), strict=True)) == expected
+
+
+def test_green_trips_have_ids_of_their_own(tmp_path):
+    assert define_month(write_month(tmp_path, {}, taxi="lpep")).trip_id.tolist() == [2202001000000000]
+
+
+def test_a_checksum_depends_on_the_trip_and_not_on_the_order(tmp_path):
+    file = write_month(tmp_path, {}, {"fare_amount": 100.0}, {"passenger_count": None})
+    month = define_month(file)
+    digest = digest_months([month])
+
+    def changed(**columns):
+        return digest_months([replace(month, **columns)]).checksums
+
+    order = np.array([2, 0, 1])
+    moved = {name: values[order] for name, values in month.features.items()}
+    same = changed(trip_id=month.trip_id[order], high_tip=month.high_tip[order], features=moved)
+    assert same == digest.checksums
+    other = changed(features=moved)
+    assert other["passenger_count"] != digest.checksums["passenger_count"]
+    assert other["trip_id"] == digest.checksums["trip_id"]
+
+
+@pytest.fixture(scope="session")
+def small_year(tmp_path_factory):
+    return synthetic_source(tmp_path_factory.mktemp("year"), 2_000, 2020)
+
+
+def test_the_committed_checksums_are_those_of_the_definition(small_year):
+    record = record_of(small_year)
+    assert load_expected()[small_year.name] == record
+    assert list(record["checksums"]) == ["trip_id", "high_tip", *FEATURES]
+
+
+def test_the_committed_years_are_those_of_the_result_files():
+    rows = results.load_results(results.RESULTS_FOLDER)
+    published = {row["source"] for row in rows if row["workload"] == "eleven-features"}
+    assert {*published, "green-2023"} - {"synthetic-7000000-2020"} <= {*load_expected()}
+    for row in rows:
+        expected = load_expected().get(row["source"])
+        if expected is not None and expected["rows"] == row["rows"] and row["outcome"] == "ok":
+            assert row["kept"] == expected["kept"]
+
+
+# An engine that takes its output from the definition, apart from the fault in its options. Its
+# model is an oracle with noise, so that all of these engines have a similar AUC.
+ENGINE = """#!/usr/bin/env python3
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+from benchmarks.conformance.definition import define_months
+
+source, out, job = map(Path, sys.argv[1:])
+fault = json.loads(job.read_text())["options"]["fault"]
+if fault == "cached":
+    source = Path({other!r})
+kept = 0
+for number, month in enumerate(define_months(source)):
+    if fault == "dropped" and number == 1:
+        continue
+    noise = np.random.default_rng(number).random(len(month.trip_id))
+    probability = noise if fault == "guesses" else 0.7 * noise + 0.3 * month.high_tip
+    label, ids, features = month.high_tip.copy(), month.trip_id.copy(), dict(month.features)
+    if fault == "shifted":
+        features["pickup_hour"] = (features["pickup_hour"] + 1) % 24
+    if fault == "labels":
+        label = probability > 0.5
+    if fault == "repeated":
+        ids[1] = ids[0]
+    kept += len(ids)
+    predicted = dict(trip_id=ids, probability=probability, prediction=probability >= 0.5, high_tip=label)
+    for name, columns in (("predictions", predicted), ("features", dict(trip_id=ids, **features))):
+        folder = out / name / f"year={{month.year}}" / f"month={{month.month}}"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table(columns), folder / "part.parquet")
+names = list(features)
+laps = dict(laps=dict(read=0.1), kept=kept, features=names, model_rounds=5)
+(out / "laps.json").write_text(json.dumps(laps))
+"""
+FAULTS = ("none", "correct", "dropped", "guesses", "cached", "shifted", "labels", "repeated")
+
+
+@pytest.fixture
+def faulty_suite(synthetic, tmp_path, monkeypatch):
+    """A workload of engines with one fault each. The first one is correct, and replaces toytip."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in Path(synthetic).glob("*.parquet"):
+        table = pq.read_table(file)
+        pq.write_table(table.take(list(range(len(table)))[::-1]), other / file.name)
+    script = ENGINE.format(root=str(Path.cwd()), other=str(other))
+    engines = []
+    for fault in FAULTS:
+        folder = write_engine(tmp_path / "engines", fault, extra=f'[options]\nfault = "{fault}"\n')
+        (folder / "run").write_text(script)
+        engines.append(load_engine(folder))
+    small = replace(ELEVEN_FEATURES, engines=tuple(engines))
+    rows = sum(pq.ParquetFile(file).metadata.num_rows for file in Path(synthetic).glob("*.parquet"))
+    source = BenchmarkSource(Path(synthetic), "synthetic", rows, synthetic=True)
+    monkeypatch.setattr("benchmarks.run.WORKLOADS", {"eleven-features": small})
+    monkeypatch.setattr("benchmarks.run.synthetic_source", lambda *_: source)
+    monkeypatch.setattr("benchmarks.__main__.PEER_NAMES", FAULTS)
+    monkeypatch.setattr("benchmarks.run.observe", lambda: None)
+    monkeypatch.setattr(workloads.Workload, "make_toytip", lambda *_: make_engine(engines[0]))
+
+
+REFUSED = {
+    "dropped": ("rows", r"trips of 2020-02 are missing, first 1202002000000\d+"),
+    "guesses": ("model", "AUC 0.5.* is below 0.53, close to a random predictor"),
+    "cached": ("rows", "of 2020-01"),
+    "shifted": ("features", r"pickup_hour of trip 1202001000000\d+ is \d+, expected \d+ \("),
+    "labels": ("rows", r"high_tip of trip 1202001000000\d+ is [01], expected [01] \("),
+    "repeated": ("rows", "1 of .* trips of 2020-01 are missing, first 120200100000"),
+}
+
+
+def test_a_wrong_engine_is_refused_with_the_reason(faulty_suite, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out.jsonl"
+    words = ("run", "--peers", ",".join(FAULTS[1:]), "--repeats", 1, "--output", output)
+    code, printed = call(monkeypatch, capsys, *words)
+    assert code == 1
+    rows = {row["name"]: row for row in results.load_results(output)}
+    assert set(rows) == set(FAULTS)
+    for name in ("none", "correct"):
+        assert rows[name]["valid"], rows[name]["why"]
+        assert {level["status"] for level in rows[name]["conformance"].values()} == {"passed"}
+    for name, (level, cause) in REFUSED.items():
+        assert not rows[name]["valid"]
+        assert rows[name]["conformance"][level]["status"] == "failed"
+        assert rows[name]["why"].endswith(rows[name]["conformance"][level]["cause"])
+        assert re.search(cause, rows[name]["why"]), rows[name]["why"]
+        assert f"invalid result: {name}, repeat 0: " in printed
+
+
+def test_predictions_that_cannot_be_read_fail_the_level(tmp_path, small_year):
+    assert "trips of 2020-01 are missing, first 12020010" in check_rows(tmp_path, small_year).cause
+    pq.write_table(pa.table({"trip_id": [1]}), tmp_path / "part.parquet")
+    assert check_rows(tmp_path, small_year).cause.startswith("cannot read trip_id, high_tip: ")
+
+
+def write_scores(folder, month, probability):
+    """Write predictions of a month, in reverse order."""
+    part = folder / f"year={month.year}" / f"month={month.month}"
+    part.mkdir(parents=True)
+    columns = {"trip_id": month.trip_id[::-1], "probability": probability[::-1]}
+    pq.write_table(pa.table(columns), part / "part.parquet")
+    return folder
+
+
+def test_the_difference_between_two_engines_is_paired_by_trip_and_day(tmp_path, small_year):
+    month = define_month(max(small_year.folder.glob("*.parquet")))
+    noise = np.random.default_rng(0).random((2, len(month.trip_id)))
+    probabilities = {
+        "good": 0.7 * noise[0] + 0.3 * month.high_tip,
+        "better": 0.7 * noise[0] + 0.3 * month.high_tip + 0.02 * (month.high_tip - 0.5),
+        "guess": noise[1],
+    }
+    scored = {
+        name: score_days(write_scores(tmp_path / name, month, values.clip(0, 1)), small_year)
+        for name, values in probabilities.items()
+    }
+    assert scored["good"].auc > scored["guess"].auc + 0.2
+    assert len(scored["good"].days) == 31
+    better = scored["better"].difference_to(scored["good"])
+    assert 0 < better.interval.low < better.value < better.interval.high < 0.05
+    worse = scored["guess"].difference_to(scored["good"])
+    assert worse.interval.high < 0
+    assert worse.conclusion == "worse"
+    same = scored["good"].difference_to(scored["good"])
+    assert (same.value, same.interval.low, same.interval.high) == (0, 0, 0)
+
+
+def test_the_rules_show_the_bands():
+    rules = (Path(__file__).parents[2] / "benchmarks" / "RULES.md").read_text()
+    rows = [f"| {work[2]:,} | {low:.4f} | {high:.4f} |\n" for work, (low, high) in AUC_BANDS.items()]
+    assert "| Number of trips | Lowest AUC | Highest AUC |\n|---|---|---|\n" + "".join(rows) in rules
+
+
+def test_the_band_separates_measured_models():
+    rows = results.load_single_values(results.RESULTS_FOLDER, "auc-band").values()
+    assert len(rows) == 13
+    for row in rows:
+        assert (row["low"], row["high"]) in AUC_BANDS.values()
+        is_inside = row["low"] <= row["auc"] <= row["high"]
+        assert is_inside == (row["is_good"] or row["name"] in NOT_FOUND_BY_AUC), row["name"]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_changed"),
+    [
+        (lambda data: data.without(("PULocationID",)), True),
+        (Data.with_shifted_test_hours, True),
+        (lambda data: data.with_flipped_labels(0.5), True),
+        (Data.with_test_rows, True),
+        (lambda data: data.first_rows(1_500), True),
+        (lambda data: data, False),
+    ],
+)
+def test_a_wrong_model_comes_from_changed_data(change, is_changed, small_year):
+    data, first_month = load_data(small_year.folder)
+    assert first_month == 2_816
+    assert len(data.train) + len(data.test) == 23_782
+    small = data.first_rows(3_000)
+    aucs = [
+        train_auc(source, Variant("test", is_good=True, params=(("max_depth", 3),), rounds=3))
+        for source in (small, change(small))
+    ]
+    assert (aucs[0] != aucs[1]) == is_changed
