@@ -115,7 +115,10 @@ def test_a_reader_that_ends_early_stops_the_command(model_store, tmp_path):
             "cannot read line 2 of {}: the line is not a trip as a JSON object",
         ),
         (b"PAR1 and no more", "cannot read trips from {}: "),
-        (b"a,b\n1,2\n", "cannot score the trips: tpep_pickup_datetime, tpep_dropoff_datetime, VendorID, "),
+        (
+            b"a,b\n1,2\n",
+            "cannot score the trips: no column is a column of trips (the first columns are 'a', 'b')",
+        ),
         (b'{"tpep_pickup_datetime": "2023-01-10"}\n', "cannot score line 1 of {}: tpep_dropoff_datetime, "),
     ],
 )
@@ -241,6 +244,24 @@ def test_unreadable_trips_are_errors_with_a_hint(name, content, cause, tmp_path)
     with pytest.raises(SourceError, match=f"cannot read trips from .*{name}: {cause}") as error:
         list(trip_files.read_batches(str(tmp_path / name), io.BytesIO()))
     assert error.value.hint
+
+
+@pytest.mark.parametrize("output", ["", "-", "/dev/stdout", "scores.csv.gz", ".csv"])
+def test_an_output_without_a_known_suffix_is_an_error(output):
+    with (
+        pytest.raises(ConfigError, match="cannot write the output: unknown suffix"),
+        batch_files.open_answer_writer("trips.csv", output, io.BytesIO()),
+    ):
+        pass
+
+
+def test_a_name_that_is_too_long_is_an_error(tmp_path):
+    output = str(tmp_path / f"{'x' * 300}.csv")
+    with (
+        pytest.raises(ToytipError, match="file name too long"),
+        batch_files.open_answer_writer("trips.csv", output, io.BytesIO()),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])

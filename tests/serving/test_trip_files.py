@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -75,6 +77,27 @@ def test_files_of_other_programs_have_the_same_scores(name, tmp_path):
     ]
     assert (probability, reason) == (expected, EXPECTED.reason)
     assert sum(value is not None for value in expected) > 20
+
+
+@pytest.mark.parametrize("name", ["parquet", "comma", "gzip", "JSON Lines", "JSON list", "Parquet with gzip"])
+def test_a_pipe_has_the_same_scores_as_a_file(name, tmp_path):
+    """A shell gives the name of a pipe to `toytip score <(zcat trips.csv.gz)`."""
+    pq.write_table(pa.Table.from_pandas(FRAME), tmp_path / "t")
+    parquet = (tmp_path / "t").read_bytes()
+    files = {**CONTENTS, "parquet": parquet, "Parquet with gzip": gzip.compress(parquet)}
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[files[name]])
+    writer.start()
+    batches = list(trip_files.read_batches(str(tmp_path / "pipe"), io.BytesIO()))
+    writer.join()
+    reasons = [reason for item in batches for reason in scoring.score_trips(MODEL, item.table).reason]
+    assert reasons == EXPECTED.reason
+
+
+def test_an_empty_path_is_an_error():
+    """A shell gives an empty path if a variable is not set."""
+    with pytest.raises(SourceError, match="cannot read trips: the path of the file is empty"):
+        next(trip_files.read_batches("", io.BytesIO()))
 
 
 def test_commas_between_thousands_are_read(tmp_path):

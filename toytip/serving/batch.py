@@ -39,6 +39,7 @@ ANSWER_SCHEMA = pa.schema(
 )
 
 
+SUFFIXES = (".parquet", ".csv", ".jsonl")
 # Writes a table of ANSWER_SCHEMA, and the explanations of each row.
 AnswerWriter = Callable[[pa.Table, list[list[Explanation]]], None]
 
@@ -148,6 +149,10 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
             f"cannot write the scores to {output}: it is the file with the trips",
             hint="Set --output to a different file.",
         )
+    if target.suffix.lower() not in SUFFIXES:
+        raise ConfigError(
+            f"cannot write the output: unknown suffix {target.suffix!r}", hint="Use .parquet, .csv or .jsonl."
+        )
     partial = target.with_name(f".{target.name}.part")
     try:
         with contextlib.ExitStack() as stack:
@@ -158,7 +163,8 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
             f"cannot write {output}: {first_line(error)}", hint="Set --output to a writable file."
         ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # for example because its name is too long
+            partial.unlink(missing_ok=True)
 
 
 def _expand_home(path: str) -> Path:
@@ -173,11 +179,7 @@ def _file_writer(path: Path, suffix: str, stack: contextlib.ExitStack) -> Answer
     if suffix == ".csv":
         csv = stack.enter_context(pv.CSVWriter(path, ANSWER_SCHEMA))
         return lambda table, _: csv.write_table(table)
-    if suffix == ".jsonl":
-        return _json_lines_writer(stack.enter_context(path.open("wb")))
-    raise ConfigError(
-        f"cannot write the output: unknown suffix {suffix!r}", hint="Use .parquet, .csv or .jsonl."
-    )
+    return _json_lines_writer(stack.enter_context(path.open("wb")))
 
 
 def _json_lines_writer(stream: BinaryIO) -> AnswerWriter:

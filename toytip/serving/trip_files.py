@@ -6,6 +6,8 @@ import contextlib
 import gzip
 import io
 import json
+import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,13 +78,12 @@ def read_batches(
     the built-in one that the columns show. Raises SourceError if the content has a different
     format. For CSV and JSON Lines, the error names the line.
     """
+    if not path.strip():
+        raise SourceError("cannot read trips: the path of the file is empty", hint="Name one file.")
     name = "stdin" if path == "-" else mask_credentials(path)
     try:
         with contextlib.ExitStack() as stack:
-            raw: Any = stdin
-            if path != "-":
-                options = resolve_storage_options(path, endpoint_url)
-                raw = stack.enter_context(open_file(path, options))
+            raw = stdin if path == "-" else stack.enter_context(_open(path, endpoint_url))
             stream = io.BufferedReader(raw, BUFFER_BYTES)
             content = stream if path == "-" else stack.enter_context(stream)
             yield from _read_stream(content, name, dataset)
@@ -106,11 +107,33 @@ def read_batches(
         raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
 
 
+class _Decompressed(gzip.GzipFile):
+    """The content of a compressed file, which is read only once, also from a pipe."""
+
+    def seekable(self) -> bool:
+        """Return False. Otherwise, each step back would decompress all of it again."""
+        return False
+
+
+def _open(path: str, endpoint_url: str | None) -> Any:
+    """Return a stream of a file or of a pipe, as in `toytip score <(zcat trips.gz)`."""
+    if stat.S_ISFIFO(_mode(path)):  # fsspec would seek in it
+        return open(path, "rb", buffering=0)  # noqa: PTH123 - the caller closes it
+    return open_file(path, resolve_storage_options(path, endpoint_url))
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116 - a URI is not a path
+    except (OSError, ValueError):
+        return 0
+
+
 def _read_stream(stream: io.BufferedReader[Any], name: str, dataset: Dataset | None) -> Iterator[TripBatch]:
     head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
     text_head = head.removeprefix(UTF8_MARK).lstrip()
     if head.startswith(GZIP_MAGIC):
-        content: Any = gzip.GzipFile(mode="rb", fileobj=stream)
+        content: Any = _Decompressed(mode="rb", fileobj=stream)
         yield from _read_stream(io.BufferedReader(content, BUFFER_BYTES), name, dataset)
     elif head.startswith(PARQUET_MAGIC):
         yield from _read_parquet(stream, name)
