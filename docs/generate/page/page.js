@@ -83,7 +83,7 @@ const failureText = (failure, repeats) => {
 function selected(view, state) {
   return view.contestants
     .filter((item) => !state.hidden.has(item.name) && (state.kind === "all" || item.kind === state.kind))
-    .sort((a, b) => (a.seconds?.value ?? Infinity) - (b.seconds?.value ?? Infinity));
+    .sort((a, b) => (a.seconds?.value ?? Number.MAX_VALUE) - (b.seconds?.value ?? Number.MAX_VALUE));
 }
 
 function drawFigures(view, items) {
@@ -110,7 +110,7 @@ function drawFigures(view, items) {
 
 function drawBars(view, items) {
   const head = make("div", "head", ["Engine", "Time", "Peak memory", aucAxis(items)].map((text) => make("span", "", text)));
-  const rows = items.map((item) => barRow(item, items, view));
+  const rows = items.map((item) => barRow(item, items));
   byId("bars").replaceChildren(...(rows.length ? [head, ...rows] : [make("p", "missing", "No engine is selected.")]));
 }
 
@@ -131,7 +131,7 @@ function aucAxis(items) {
   return `AUC, from ${format(low, 3)} to ${format(high, 3)}`;
 }
 
-function barRow(item, items, view) {
+function barRow(item, items) {
   const tags = [item.kind, ...item.notes].map((text) => make("span", "", text));
   if (item.noise) tags.push(make("span", "noisy", `noisy: ${item.noise}`));
   const who = make("div", "who", [make("span", "name", item.label), make("span", "tags", tags)]);
