@@ -84,12 +84,12 @@ def _tree(entries: list[str], caption: str = "") -> str:
 def _code(_app: Sphinx, doctree: nodes.document) -> None:
     """Remove empty lines at the end of code blocks.
 
-    Show Mermaid and blocks without a language as plain text.
+    Show Mermaid, CSV and blocks without a language as plain text.
     """
     for block in doctree.findall(nodes.literal_block):
         text = block.astext().rstrip()
         block[:], block.rawsource = [nodes.Text(text)], text  # Sphinx highlights only if both are equal
-        if block.get("language", "default") in {"default", "mermaid"}:
+        if block.get("language", "default") in {"default", "mermaid", "csv"}:
             block["language"] = "text"
 
 

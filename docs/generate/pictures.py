@@ -69,7 +69,7 @@ def draw(data: Path, folder: Path) -> None:
 def draw_benchmark_page() -> None:
     """Save the pictures of the page of benchmark results in `docs/`."""
     with open_browser() as browser:
-        _draw_page(browser, BENCHMARK_PAGE, "benchmark-light.png", height=1000)
+        _draw_page(browser, BENCHMARK_PAGE, "benchmark-light.png", height=1340)
         _draw_page(browser, BENCHMARK_PAGE, "benchmark-dark.png", section="wins", dark=True)
         _draw_page(browser, BENCHMARK_PAGE, "benchmark-phone.png", section="chart", width=390, height=844)
 

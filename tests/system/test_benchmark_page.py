@@ -86,7 +86,7 @@ def test_a_row_without_optional_columns(tmp_path):
     assert (peer.kind, peer.cpu_s, peer.cost, peer.auc_interval) == ("vanilla", None, None, None)
     assert (peer.noise, peer.failures) == ("", ())
     assert (view.memory, view.cache) == (Choice("none", "no limit"), Choice("warm", "warm"))
-    assert view.date == Choice(RUN, "2026-01-01 08:30 UTC, 2 contenders")
+    assert view.date == Choice(RUN, "2026-01-01 08:30, 2 contenders")
     assert view.machine == Choice("x86-64-processor-2-cores", "x86_64, Processor, 2 cores")
     assert (view.commit, view.packages) == ("", "")
 
@@ -166,7 +166,7 @@ INTERVAL = {"to": "toytip-2", "difference": 0.0, "low": 0.0, "high": 0.0}
 @pytest.mark.parametrize(
     ("own", "peer", "columns", "metric", "outcome", "text"),
     [
-        (OWN, [20.0, 20.1, 20.0], {}, "time", WIN, "toytip needs 0.50 times the time (95 % interval 0."),
+        (OWN, [20.0, 20.1, 20.0], {}, "time", WIN, "toytip needs 0.50 times the time (0."),
         (OWN, [5.0, 5.0, 5.1], {}, "time", LOSS, "toytip needs 1.99 times the time"),
         (OWN, [10.0, 10.3, 9.8], {}, "time", UNDECIDED, ": 10.0 s, compared with 10.0 s."),
         (
@@ -184,7 +184,7 @@ INTERVAL = {"to": "toytip-2", "difference": 0.0, "low": 0.0, "high": 0.0}
             {"auc": 0.8701},
             "quality",
             UNDECIDED,
-            "0.0001 lower: 0.8700, compared with 0.8701. No int",
+            "0.0001 lower (no interval was measured): 0.8700, compared with 0.8701.",
         ),
         (
             OWN,
@@ -200,7 +200,7 @@ INTERVAL = {"to": "toytip-2", "difference": 0.0, "low": 0.0, "high": 0.0}
             {"auc_difference": {**INTERVAL, "low": 0.01, "high": 0.02}},
             "quality",
             LOSS,
-            "-0.0200 to -0.0100",
+            "\N{MINUS SIGN}0.0200 to \N{MINUS SIGN}0.0100",
         ),
         (
             OWN,
@@ -208,7 +208,7 @@ INTERVAL = {"to": "toytip-2", "difference": 0.0, "low": 0.0, "high": 0.0}
             {"auc_difference": {**INTERVAL, "low": -0.01, "high": 0.02}},
             "quality",
             UNDECIDED,
-            "difference is",
+            "\N{MINUS SIGN}0.0200 to +0.0100",
         ),
         (
             OWN,
@@ -216,7 +216,7 @@ INTERVAL = {"to": "toytip-2", "difference": 0.0, "low": 0.0, "high": 0.0}
             {"auc_difference": {**INTERVAL, "to": "x", "low": 0.1}},
             "quality",
             UNDECIDED,
-            "No interval",
+            "no interval",
         ),
         (OWN, [20.0, 20.1, 20.0], {"noisy": True}, "time", WIN, "Other work used the machine."),
     ],
@@ -293,7 +293,7 @@ def test_the_table_of_wins_and_losses(tmp_path):
     assert text.splitlines()[4:7] == [
         "| 1,000,000 rows, synthetic | time (ratio) | `slow` 0.50 |  | `small` 1.00 |",
         "| 1,000,000 rows, synthetic | memory (ratio) |  | `small` 5.00 | `slow` 1.00 |",
-        "| 1,000,000 rows, synthetic | AUC (difference) |  |  | `slow` +0.0000, `small` +0.0000 |",
+        "| 1,000,000 rows, synthetic | AUC (difference) |  |  | `slow` 0, `small` 0 |",
     ]
 
 

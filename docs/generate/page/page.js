@@ -12,9 +12,19 @@ const METRICS = [
   { key: "peak_mb", label: "Memory", digits: 0, unit: "MB" },
 ];
 
+// The words for a win and for a loss of toytip.
+const COMPARISONS = {
+  completion: ["has a result, unlike", "has no result, unlike"],
+  time: ["is faster than", "is slower than"],
+  memory: ["needs less memory than", "needs more memory than"],
+  quality: ["has a higher AUC than", "has a lower AUC than"],
+};
+
 const byId = (id) => document.getElementById(id);
+// Numbers are rounded as in the sentences and pages, which Python writes.
 const format = (value, digits) =>
-  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven" });
+const list = (names) => new Intl.ListFormat("en").format(names);
 const amount = (figure, digits, unit = "") => (figure ? `${format(figure.value, digits)} ${unit}`.trim() : NOT_MEASURED);
 const span = (figure, digits) => {
   if (!figure) return NOT_MEASURED;
@@ -180,27 +190,38 @@ const shownVerdicts = (view, items) => {
   return names.has(view.reference) ? view.verdicts.filter((verdict) => names.has(verdict.peer)) : [];
 };
 
-function verdictTitle({ metric, peer }, items) {
-  const { label, notes } = items.find((item) => item.name === peer);
-  return [`${metric}, ${label}`, ...notes].join(", ");
+/** Return the comparisons of toytip in a few sentences, one or two for each metric. */
+function summarize(found) {
+  const sentences = Object.entries(COMPARISONS).flatMap(([metric, words]) => {
+    const peers = (outcome) => found.filter((verdict) => verdict.metric === metric && verdict.outcome === outcome).map((verdict) => verdict.peer);
+    const decided = ["win", "loss"].map((outcome, index) => [words[index], peers(outcome)]).filter(([, names]) => names.length);
+    const undecided = peers("undecided");
+    return [
+      decided.length ? `toytip ${decided.map(([word, names]) => `${word} ${list(names)}`).join(", and ")}.` : "",
+      undecided.length ? `The comparison of the ${metric} with ${list(undecided)} is undecided.` : "",
+    ];
+  });
+  return sentences.filter(Boolean).join(" ");
 }
 
 function drawVerdicts(view, items) {
   const own = items.find((item) => item.name === view.reference);
   const found = shownVerdicts(view, items);
-  byId("wins-lead").textContent = !own
-    ? "Select toytip to compare it with other engines."
-    : found.length
-      ? `${own.label}, compared with each engine of the selection. Values are medians.`
-      : "The selection has no other engine to compare toytip with.";
-  const lists = Object.entries(OUTCOMES).map(([outcome, title]) => {
+  const lead = `${own?.label}, is compared with each engine of the selection. Values are medians, and 95\u00a0% intervals are in parentheses.`;
+  const none = own ? "The selection has no other engine to compare toytip with." : "Select toytip to compare it with other engines.";
+  byId("wins-lead").textContent = found.length ? lead : none;
+  const columns = Object.entries(OUTCOMES).map(([outcome, title]) => {
     const lines = found.filter((verdict) => verdict.outcome === outcome);
-    const list = lines.length
-      ? make("ul", "", lines.map((verdict) => make("li", "", [make("b", "", verdictTitle(verdict, items)), verdict.text])))
-      : make("p", "", "none");
-    return make("div", outcome, [make("h3", "", `${title} (${lines.length})`), list]);
+    const peers = [...new Set(lines.map((verdict) => verdict.peer))];
+    const entries = peers.map((peer) => verdictEntry(peer, lines.filter((verdict) => verdict.peer === peer), items));
+    return make("div", outcome, [make("h3", "", `${title} (${lines.length})`), entries.length ? make("ul", "", entries) : make("p", "", "none")]);
   });
-  byId("verdicts").replaceChildren(...(found.length ? [make("div", "outcomes", lists)] : []));
+  byId("verdicts").replaceChildren(...(found.length ? [make("p", "summary", summarize(found)), make("div", "outcomes", columns)] : []));
+}
+
+function verdictEntry(peer, lines, items) {
+  const { label, notes } = items.find((item) => item.name === peer);
+  return make("li", "", [make("b", "", [label, ...notes].join(", ")), ...lines.map((verdict) => make("span", "", verdict.text))]);
 }
 
 const COLUMNS = [
@@ -256,7 +277,7 @@ function drawConditions(view, items) {
     ["machine", view.machine.label],
     ["memory limit", view.memory.label],
     ["file cache", view.cache.label],
-    ["start of the run", view.date.label],
+    ["start of the run (UTC)", view.date.label],
     ["result file", file],
     ["commit of toytip", view.commit ? make("code", "", view.commit) : NOT_MEASURED],
     ["packages", view.packages || NOT_MEASURED],

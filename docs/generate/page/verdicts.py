@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from benchmarks.ratios import Ratio, paired_ratio
 from benchmarks.results import Row
 from docs.generate.page.views import Contestant, View
+from toytip.report.formatting import format_signed
 
 WIN, LOSS, UNDECIDED = "win", "loss", "undecided"
 
@@ -18,11 +19,11 @@ class Verdict:
 
     peer: str
     metric: str
-    """`time`, `memory` or `quality`."""
+    """`time`, `memory`, `quality`, or `completion` if one of both has no result."""
     outcome: str
     """`win`, `loss` or `undecided`, from the view of toytip."""
     text: str
-    """A sentence that follows the name of the contender."""
+    """Sentences that follow the name of the contender."""
     value: str
     """Ratio of time or memory, difference in AUC, or outcome of a contender that failed."""
 
@@ -57,10 +58,10 @@ def _unfinished(own: Contestant, peer: Contestant) -> Iterator[Verdict]:
     if own.seconds is not None and peer.failures:
         outcome = peer.failures[0].outcome
         verdict = UNDECIDED if outcome in ("not installed", "invalid") else WIN
-        yield Verdict(peer.name, "time", verdict, f"It has no result: {outcome}. toytip has one.", outcome)
+        yield Verdict(peer.name, "completion", verdict, f"The engine has no result: {outcome}.", outcome)
     elif peer.seconds is not None and own.failures:
         outcome = own.failures[0].outcome
-        yield Verdict(peer.name, "time", LOSS, f"toytip has no result: {outcome}.", outcome)
+        yield Verdict(peer.name, "completion", LOSS, f"toytip has no result: {outcome}.", outcome)
 
 
 def _ratio_verdict(
@@ -75,7 +76,7 @@ def _ratio_verdict(
         return Verdict(peer.name, metric, UNDECIDED, text, f"{value:.2f}")
     outcome = UNDECIDED if not ratio.is_significant else LOSS if ratio.low > 1 else WIN
     interval = f"{ratio.low:.2f} to {ratio.high:.2f}"
-    text = f"toytip needs {ratio.mean:.2f} times the {metric} (95 % interval {interval}): {values}."
+    text = f"toytip needs {ratio.mean:.2f} times the {metric} ({interval}): {values}."
     return Verdict(peer.name, metric, outcome, text, f"{ratio.mean:.2f}")
 
 
@@ -93,17 +94,17 @@ def _quality_verdict(own: Contestant, peer: Contestant) -> Verdict:
     assert own.auc is not None
     assert peer.auc is not None
     difference = own.auc.value - peer.auc.value
-    values = f"{own.auc.value:.4f}, compared with {peer.auc.value:.4f}"
     direction = "higher" if difference >= 0 else "lower"
-    text = f"The AUC of toytip is {abs(difference):.4f} {direction}: {values}."
-    found = peer.auc_interval
-    if found is None or found.to != own.name:
-        text += " No interval was measured."
-        return Verdict(peer.name, "quality", UNDECIDED, text, f"{difference:+.4f}")
-    low, high = -found.high, -found.low
-    outcome = WIN if low > 0 else LOSS if high < 0 else UNDECIDED
-    text += f" The 95 % interval of the difference is {low:+.4f} to {high:+.4f}."
-    return Verdict(peer.name, "quality", outcome, text, f"{difference:+.4f}")
+    found, outcome, interval = peer.auc_interval, UNDECIDED, "no interval was measured"
+    if found is not None and found.to == own.name:
+        low, high = -found.high, -found.low
+        outcome = WIN if low > 0 else LOSS if high < 0 else UNDECIDED
+        interval = f"{format_signed(low)} to {format_signed(high)}"
+    text = (
+        f"The AUC of toytip is {abs(difference):.4f} {direction} ({interval}): "
+        f"{own.auc.value:.4f}, compared with {peer.auc.value:.4f}."
+    )
+    return Verdict(peer.name, "quality", outcome, text, format_signed(difference))
 
 
 def _seconds(value: float) -> str:

@@ -169,8 +169,8 @@ def _count(count: int, noun: str) -> str:
 
 
 def _minute(time: str) -> str:
-    """Return a time of the form 2026-11-29T12:38:45Z in words."""
-    return f"{time[:10]} {time[11:16]} UTC"
+    """Return a time in UTC, of the form 2026-11-29T12:38:45Z, to the minute."""
+    return f"{time[:10]} {time[11:16]}"
 
 
 def _machine(row: Row) -> Choice:
