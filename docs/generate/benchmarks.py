@@ -14,7 +14,7 @@ from pathlib import Path
 
 from docs.generate.markdown import code, table
 from docs.generate.page.labels import contender_label
-from docs.generate.page.summary import wins_and_losses
+from docs.generate.page.summary import conclusions, wins_and_losses
 from docs.generate.results import FILES, SINGLE_VALUE_FILES, Figure, Results
 
 ROOT = Path(__file__).parents[2]
@@ -312,6 +312,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
         first_task,
         sizes,
         commands,
+        conclusions,
         wins_and_losses,
     )
 }

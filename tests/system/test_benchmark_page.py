@@ -55,7 +55,9 @@ def view_of(folder, found):
 
 def data_of(text):
     """Return the data in the text of a page."""
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])[
+        "views"
+    ]
 
 
 def test_the_page_matches_the_result_files():
@@ -228,6 +230,13 @@ def test_a_comparison_in_words(tmp_path, own, peer, columns, metric, outcome, te
     assert text in verdict.text
 
 
+def test_a_difference_without_an_interval(tmp_path):
+    difference = {"to": "toytip-2", "difference": 0.01, "low": None, "high": None}
+    view = view_of(tmp_path, [*rows("toytip-2", [9.0]), *rows("peer", [8.0], auc_difference=difference)])
+    assert view.contestants[1].auc_interval is None
+    assert [item.outcome for item in verdicts(view) if item.metric == "quality"] == [UNDECIDED]
+
+
 def test_a_loss_of_toytip_that_did_not_finish(tmp_path):
     failed = {"outcome": "timeout", "valid": False, "why": "it ran for more than 9 s", "kept": 0, "auc": 0.0}
     view = view_of(tmp_path, [*rows("toytip-2", [9.0], **failed), *rows("peer", [8.0])])
@@ -244,7 +253,11 @@ def test_a_view_has_only_rows_that_were_measured_under_equal_conditions(tmp_path
         write(tmp_path, rows("toytip-2", [5.0], **later, **change), "2026-01-02/machine.jsonl")
     few = {"rows": 50_000, "kept": 50_000}
     write(tmp_path, rows("toytip-2-new-month", [5.0], **later, **few), "2026-01-02/machine.jsonl")
-    write(tmp_path, [{"name": "one trip", "p50_ms": 2.0, "workload": "serving"}], "2026-01-02/machine.jsonl")
+    others = [
+        {"name": "one trip", "workload": "serving"},
+        {"name": "good", "workload": "auc-band", "auc": 0.6},
+    ]
+    write(tmp_path, others, "2026-01-02/machine.jsonl")
     views = load_views(tmp_path)
     assert sorted(len(view.contestants) for view in views) == [1, 1, 1, 1, 2]
     (month,) = [item for view in views for item in view.contestants if item.rows == 50_000]
@@ -289,6 +302,12 @@ def test_the_table_of_wins_and_losses(tmp_path):
         *rows("small", [10.0, 10.0, 10.1], peak_mb=100.0, **columns),
     ]
     write(tmp_path, found, "1.2-million.jsonl")
+    text = fill("<!-- results: conclusions -->\n<!-- end of results -->", Results(tmp_path))
+    assert text.splitlines()[2] == (
+        "- **1,000,000 rows, synthetic.** toytip is faster than `slow`. toytip needs more memory than `small`. "
+        "The comparison of the time with `small` is undecided. The comparison of the memory with `slow` is "
+        "undecided. The comparison of the quality with `slow` and `small` is undecided."
+    )
     text = fill("<!-- results: wins-and-losses -->\n<!-- end of results -->", Results(tmp_path))
     assert text.splitlines()[4:7] == [
         "| 1,000,000 rows, synthetic | time (ratio) | `slow` 0.50 |  | `small` 1.00 |",

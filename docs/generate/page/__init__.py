@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 import toytip.report
-from docs.generate.page.verdicts import reference_of, verdicts
+from docs.generate.page.verdicts import WORDS, reference_of, verdicts
 from docs.generate.page.views import View, load_views
 from docs.generate.results import FOLDER
 from toytip.core.jsonable import dump_json, to_json
@@ -43,7 +43,8 @@ def _read(name: str) -> str:
 
 def _data(views: list[View]) -> str:
     """Return the views as JSON. Text of a result file cannot end the script element."""
-    return dump_json([_record(view) for view in views], separators=(",", ":")).replace("<", "\\u003c")
+    data = {"views": [_record(view) for view in views], "words": WORDS}
+    return dump_json(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _record(view: View) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 // All values are set as text, never as markup.
 "use strict";
 
-const VIEWS = JSON.parse(document.getElementById("data").textContent);
+const { views: VIEWS, words: WORDS } = JSON.parse(document.getElementById("data").textContent);
 // Each selector offers only the values that exist together with the selectors before it.
 const FACETS = ["work", "machine", "memory", "cache", "date"];
 const NOT_MEASURED = "not measured";
@@ -11,14 +11,6 @@ const METRICS = [
   { key: "seconds", label: "Time", digits: 1, unit: "s" },
   { key: "peak_mb", label: "Memory", digits: 0, unit: "MB" },
 ];
-
-// The words for a win and for a loss of toytip.
-const COMPARISONS = {
-  completion: ["has a result, unlike", "has no result, unlike"],
-  time: ["is faster than", "is slower than"],
-  memory: ["needs less memory than", "needs more memory than"],
-  quality: ["has a higher AUC than", "has a lower AUC than"],
-};
 
 const byId = (id) => document.getElementById(id);
 // Numbers are rounded as in the sentences and pages, which Python writes.
@@ -192,7 +184,7 @@ const shownVerdicts = (view, items) => {
 
 /** Return the comparisons of toytip in a few sentences, one or two for each metric. */
 function summarize(found) {
-  const sentences = Object.entries(COMPARISONS).flatMap(([metric, words]) => {
+  const sentences = Object.entries(WORDS).flatMap(([metric, words]) => {
     const peers = (outcome) => found.filter((verdict) => verdict.metric === metric && verdict.outcome === outcome).map((verdict) => verdict.peer);
     const decided = ["win", "loss"].map((outcome, index) => [words[index], peers(outcome)]).filter(([, names]) => names.length);
     const undecided = peers("undecided");

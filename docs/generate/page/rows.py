@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.engine_folders import Engine, find_engines
 from benchmarks.quality import validate_rows
-from benchmarks.results import DEFAULTS, InvalidInputError, Row, group_by, is_toytip
+from benchmarks.results import COLUMN_TYPES, DEFAULTS, InvalidInputError, Row, group_by, is_toytip
 
 # Values of columns that rows of earlier versions of the benchmark do not have.
 OPTIONAL: dict[str, Any] = {
@@ -49,7 +49,7 @@ def read_rows(folder: Path) -> dict[Origin, list[Row]]:
     rows: dict[Origin, list[Row]] = {}
     for file in sorted(folder.rglob("*.jsonl")):
         for row in map(with_defaults, _parse(file)):
-            if "auc" in row:
+            if row.keys() >= COLUMN_TYPES.keys():
                 origin = Origin(file.relative_to(folder).as_posix(), row.get("series") or file.stem)
                 rows.setdefault(origin, []).append(row)
     return {

@@ -11,6 +11,13 @@ from docs.generate.page.views import Contestant, View
 from toytip.report.formatting import format_signed
 
 WIN, LOSS, UNDECIDED = "win", "loss", "undecided"
+# The words for a win and for a loss of toytip, by metric.
+WORDS = {
+    "completion": ("has a result, unlike", "has no result, unlike"),
+    "time": ("is faster than", "is slower than"),
+    "memory": ("needs less memory than", "needs more memory than"),
+    "quality": ("has a higher AUC than", "has a lower AUC than"),
+}
 
 
 @dataclass(frozen=True)

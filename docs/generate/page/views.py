@@ -227,7 +227,9 @@ def _figure(rows: list[Row], column: str) -> Figure | None:
 
 
 def _auc_interval(rows: list[Row]) -> AucInterval | None:
-    return next((AucInterval(**row["auc_difference"]) for row in rows if row["auc_difference"]), None)
+    """Return the first interval. A difference without an interval does not count."""
+    found = (row["auc_difference"] for row in rows if row["auc_difference"])
+    return next((AucInterval(**item) for item in found if item["low"] is not None), None)
 
 
 def _conformance(row: Row) -> str:
