@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+BENCHMARK_PAGE, RESULTS = "docs/benchmark/index.html", "benchmarks/results"
 
 project = PROJECT["name"]
 author = copyright = PROJECT["authors"][0]["name"]  # noqa: A001 - Sphinx's word
@@ -79,13 +84,32 @@ def _tree(entries: list[str], caption: str = "") -> str:
 def _code(_app: Sphinx, doctree: nodes.document) -> None:
     """Remove empty lines at the end of code blocks.
 
-    Show Mermaid and blocks without a language as plain text.
+    Show Mermaid, CSV and blocks without a language as plain text.
     """
     for block in doctree.findall(nodes.literal_block):
         text = block.astext().rstrip()
         block[:], block.rawsource = [nodes.Text(text)], text  # Sphinx highlights only if both are equal
-        if block.get("language", "default") in {"default", "mermaid"}:
+        if block.get("language", "default") in {"default", "mermaid", "csv"}:
             block["language"] = "text"
+
+
+def _link_benchmark_page(app: Sphinx, doctree: nodes.document) -> None:
+    """Link the page of benchmark results, which MyST would offer as a download."""
+    folder = os.path.dirname(app.env.docname)  # noqa: PTH120 - the name of a page, not a path of a file
+    for link in doctree.findall(addnodes.download_reference):
+        if link["reftarget"].endswith("benchmark/index.html"):
+            address = os.path.relpath(BENCHMARK_PAGE, folder)
+            link.replace_self(nodes.reference("", "", *link.children, refuri=address, internal=True))
+
+
+def _copy_benchmark_page(app: Sphinx, error: Exception | None) -> None:
+    """Copy the page of benchmark results and the result files, with the same paths."""
+    if error is None and app.builder.format == "html":
+        page = app.outdir / BENCHMARK_PAGE
+        page.parent.mkdir(parents=True, exist_ok=True)
+        text = (ROOT / BENCHMARK_PAGE).read_text(encoding="utf-8")
+        page.write_text(re.sub(r'(href="[./\w-]+)\.md"', r'\1.html"', text), encoding="utf-8")
+        shutil.copytree(ROOT / RESULTS, app.outdir / RESULTS, dirs_exist_ok=True)
 
 
 def _redirect(app: Sphinx, error: Exception | None) -> None:
@@ -99,5 +123,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
     app.connect("source-read", _navigation)
     app.connect("doctree-read", _code)
+    app.connect("doctree-read", _link_benchmark_page, priority=100)  # before Sphinx collects downloads
     app.connect("build-finished", _redirect)
+    app.connect("build-finished", _copy_benchmark_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,8 +2,9 @@
 
 With `--check`, it only lists outdated files.
 
-All files in `docs/reference/` are generated. In other pages, only the tables of benchmark results
-are generated (`docs.generate.benchmarks`).
+All files in `docs/reference/` and the page of benchmark results (`docs.generate.page`) are
+generated. In other pages, only the tables of benchmark results are generated
+(`docs.generate.benchmarks`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Generate the tables of benchmark results in the pages, from the committed result files.
 
 A page has a table between the comments `<!-- results: NAME -->` and `<!-- end of results -->`. The
-name is that of a function in BLOCKS, and can have arguments.
+name is that of a function in BLOCKS, and can have arguments. A sentence has the median time of a
+contender between `<!-- seconds: FILE CONTENDER -->` and `<!-- end of value -->`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from pathlib import Path
 
 from docs.generate.conformance import NOT_MEASURED, aa, bands, conformance
 from docs.generate.markdown import code, table
+from docs.generate.page.labels import contender_label
+from docs.generate.page.summary import conclusions, wins_and_losses
 from docs.generate.results import SERIES, SINGLE_VALUE_SERIES, Figure, Results
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- results: ([^>]*?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+SECONDS = re.compile(r"(<!-- seconds: (\S+) (\S+) -->)[^<]*(<!-- end of value -->)")
 PACKAGES = ("toytip", "python", "xgboost", "xgboost-cpu", "dask", "polars", "duckdb", "pandas")
-LABELS = {
-    "toytip-2-unchanged": "toytip, 2 workers, the same command again",
-    "toytip-2-new-month": "toytip, 2 workers, latest month with the champion",
-}
 # The stages of toytip and of the peers, by phase.
 PHASES = {
     "read, clean, featurize": ("checksum", "featurize", "read"),
@@ -160,9 +160,8 @@ TARGETS = (
 
 
 def _label(contender: str) -> str:
-    match = re.fullmatch(r"toytip-(\d+)", contender)
-    workers = f"toytip, {match[1]} worker{'' if match[1] == '1' else 's'}" if match else ""
-    return LABELS.get(contender) or workers or code(contender)
+    label = contender_label(contender)
+    return code(contender) if label == contender else label
 
 
 def _range(figure: Figure, digits: int) -> str:
@@ -318,18 +317,24 @@ BLOCKS: dict[str, Callable[..., str]] = {
         conformance,
         bands,
         aa,
+        conclusions,
+        wins_and_losses,
     )
 }
 
 
 def fill(text: str, results: Results) -> str:
-    """Return a page with the current content of its blocks."""
+    """Return a page with the current content of its blocks and values."""
 
     def replace(match: re.Match[str]) -> str:
         name, *arguments = match[2].split()
         return f"{match[1]}\n{BLOCKS[name](results, *arguments)}\n\n{match[3]}"
 
-    return BLOCK.sub(replace, text)
+    def replace_seconds(match: re.Match[str]) -> str:
+        figure = results.figure(match[2], match[3])
+        return f"{match[1]}{_value(figure)}{' s' if figure else ''}{match[4]}"
+
+    return SECONDS.sub(replace_seconds, BLOCK.sub(replace, text))
 
 
 def pages_with_results(root: Path = ROOT) -> dict[Path, str]:

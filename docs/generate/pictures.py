@@ -1,5 +1,7 @@
 """Draw the pictures of the documentation from real runs: `python -m docs.generate.pictures DATA`.
 
+Without `DATA`, it draws only the pictures of the page of benchmark results, which need no run.
+
 `DATA` is a folder with `green-2023` (a year of green trips) and `yellow-sample-2020`. The runs use
 relative paths, so that no picture shows a path of this machine. They need about five minutes on two
 cores, and Chromium.
@@ -14,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs.generate.page import PAGE as BENCHMARK_PAGE
 from tests.support.browser import Browser, open_browser
 from toytip.cli.command import EXIT_ALERT
 
@@ -61,6 +64,14 @@ def draw(data: Path, folder: Path) -> None:
     )
     _toytip(folder, "monitor", "--store", "yellow")
     _copy_chart(folder / "yellow", "*.monitor.png", "monitoring-yellow-2020.png")
+
+
+def draw_benchmark_page() -> None:
+    """Save the pictures of the page of benchmark results in `docs/`."""
+    with open_browser() as browser:
+        _draw_page(browser, BENCHMARK_PAGE, "benchmark-light.png", height=1340)
+        _draw_page(browser, BENCHMARK_PAGE, "benchmark-dark.png", section="wins", dark=True)
+        _draw_page(browser, BENCHMARK_PAGE, "benchmark-phone.png", section="chart", width=390, height=844)
 
 
 def _copy_chart(store: Path, pattern: str, picture: str) -> None:
@@ -120,5 +131,7 @@ def _draw_page(
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        draw(Path(sys.argv[1]), Path(name))
+    draw_benchmark_page()
+    if len(sys.argv) > 1:
+        with tempfile.TemporaryDirectory() as name:
+            draw(Path(sys.argv[1]), Path(name))

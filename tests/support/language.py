@@ -29,8 +29,8 @@ PAGES = (
     "examples/*.md",
 )
 MODULES = ("toytip/**/*.py",)
-WEB_PAGES = ("toytip/**/*.html",)
-SCRIPTS = ("toytip/**/*.js",)
+WEB_PAGES = ("toytip/**/*.html", "docs/generate/**/*.html")
+SCRIPTS = ("toytip/**/*.js", "docs/generate/**/*.js")
 FORMATTED = ("toytip/**/*.py", "tests/**/*.py", "benchmarks/**/*.py")
 # The JSON of a run has the key `kept`, which is the name of a field.
 JSON_KEYS = {("toytip/pipeline/result.py", "kept"), ("toytip/pipeline/run.py", "kept")}

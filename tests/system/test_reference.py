@@ -58,6 +58,7 @@ def test_a_file_that_was_not_generated_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(generator, "FOLDER", tmp_path / "reference")
     monkeypatch.setattr(generator, "outdated", lambda: generate.outdated(tmp_path / "reference"))
     monkeypatch.setattr(generator, "PAGE", tmp_path / "serving.md")
+    monkeypatch.setattr(generator, "BENCHMARK_PAGE", tmp_path / "benchmark.html")
     monkeypatch.setattr(generator, "pages_with_results", dict)
     monkeypatch.setattr(sys, "argv", ["generate"])
     page = tmp_path / "reference" / "by-hand.md"

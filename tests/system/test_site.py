@@ -84,6 +84,18 @@ def test_pages_fit_the_width_of_a_phone(browser, site, dark):
         assert (tab.evaluate(light) < 200) == dark
 
 
+def test_the_page_of_benchmark_results_is_part_of_the_site(browser, site):
+    tab = browser.open(f"file://{site}/docs/explanation/benchmarks.html")
+    link = "[...document.querySelectorAll('article a')].find((a) => a.href.endsWith('benchmark/index.html'))"
+    tab.goto(tab.evaluate(f"{link}.href"))
+    assert tab.evaluate("document.querySelectorAll('.bar-row').length") > 1
+    targets = tab.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.href.split('#')[0])")
+    files = {Path(target.removeprefix("file://")) for target in targets}
+    assert {file.suffix for file in files} == {".html", ".jsonl"}
+    assert [file for file in files if not file.is_file()] == []
+    assert tab.errors == []
+
+
 def test_the_root_redirects_to_the_index(browser, site):
     tab = browser.open(f"file://{site}/index.html")
     tab.wait_for("location.pathname.endsWith('/docs/index.html')")
