@@ -13,22 +13,22 @@ from toytip.core.time_values import EPOCH_NUMBERS, NEW_YORK, other_times, read_t
 
 USUAL_HOURS = 3
 # Only trips have pickup and dropoff times, and their local time is that of New York.
-NEW_YORK_PLACE = zone_place(NEW_YORK)
+NEW_YORK_CITY = zone_place(NEW_YORK)
 REMOVE_LABEL = (
-    "The times are probably PLACE's clock with the label of another zone. Remove the label, for "
+    "The times are probably CITY's clock with the label of another zone. Remove the label, for "
     'example with frame["{}"].dt.tz_localize(None) in pandas.'
 )
 CONVERT_NUMBERS = "The numbers are probably UTC. Convert {} to timestamps with the time zone UTC."
 
 
-def meaning_of(conversion: str, place: str = NEW_YORK_PLACE) -> str:
+def meaning_of(conversion: str, city: str = NEW_YORK_CITY) -> str:
     """Return how the times of a column were read, as text for a message."""
-    return f"{place}'s clock" if EPOCH_NUMBERS in conversion else "instants of their time zone"
+    return f"{city}'s clock" if EPOCH_NUMBERS in conversion else "instants of their time zone"
 
 
-def fix_of(conversion: str, place: str = NEW_YORK_PLACE) -> str:
+def fix_of(conversion: str, city: str = NEW_YORK_CITY) -> str:
     """Return how to correct the time zone of a column, whose name replaces {}."""
-    return CONVERT_NUMBERS if EPOCH_NUMBERS in conversion else REMOVE_LABEL.replace("PLACE", place)
+    return CONVERT_NUMBERS if EPOCH_NUMBERS in conversion else REMOVE_LABEL.replace("CITY", city)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,7 @@ def read_batches(
     name = "stdin" if path == "-" else mask_credentials(path)
     try:
         with contextlib.ExitStack() as stack:
-            raw = stdin if path == "-" else stack.enter_context(_open(path, endpoint_url))
+            raw: Any = stdin if path == "-" else stack.enter_context(_open(path, endpoint_url))
             stream = io.BufferedReader(raw, BUFFER_BYTES)
             content = stream if path == "-" else stack.enter_context(stream)
             yield from _read_stream(content, name, dataset)
