@@ -315,13 +315,13 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
 
 def _add_zone_problem(findings: _Findings, name: str, conversion: str, shifted: _TimeCounts) -> None:
     is_zoned = EPOCH_NUMBERS not in conversion
-    place = zone_place(findings.unusual[name].time_zone)
-    meaning = "instants of their time zone" if is_zoned else f"{place}'s clock"
+    city = zone_place(findings.unusual[name].time_zone)
+    meaning = "instants of their time zone" if is_zoned else f"{city}'s clock"
     findings.add_problem(
         f"column {name} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
         f"{shifted.rows:,} times are in the hours before or after the month",
         name,
-        f"The times are probably {place}'s clock with the label of another zone. Remove the label, for "
+        f"The times are probably {city}'s clock with the label of another zone. Remove the label, for "
         'example with frame["{}"].dt.tz_localize(None) in pandas.'
         if is_zoned
         else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC.",
