@@ -99,7 +99,7 @@ def test_settings_come_in_their_order(tmp_path, monkeypatch):
         ({"rounds": 0}, "rounds=0"),
         ({"learning_rate": 2}, "learning_rate=2"),
         ({"env": "test"}, "'dev' or 'prod'"),
-        ({"feature_set": "settled"}, "feature_set='settled'"),
+        ({"gate": "maybe"}, "'on', 'dry-run' or 'off'"),
         ({"version_id": "../escape"}, "version_id="),
         ({"version_id": "001"}, "version_id="),
         ({"workers": "many"}, "workers='many'"),

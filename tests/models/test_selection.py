@@ -139,7 +139,7 @@ def test_scoring_takes_the_champion_of_each_taxi_type(store, choice, expected, s
         (
             ("green", "yellow"),
             ["tpep_pickup_datetime", "lpep_pickup_datetime"],
-            "the trips have the pickup columns of yellow and green taxis",
+            "the trips have the columns of yellow and green taxis",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_the_pickup_column_selects_the_model(taxis, columns, expected):
         ("green", ("--taxi", "yellow"), "error: cannot score trips of green taxis"),
         ("yellow", ("--segment", "card"), "error: cannot find a model for yellow taxis of segment card"),
         ("yellow", ("--model", "v-card"), "error: cannot find model v-card for yellow taxis"),
-        (None, (), "hint: Name the pickup column "),
+        (None, (), "hint: Name the column with the times "),
         (None, ("--taxi", "yellow"), "v-yellow"),
     ],
 )

@@ -594,7 +594,7 @@ def test_a_better_baseline_and_a_missing_interval_are_warnings():
     )
     lines = " ".join(line for line, _ in collect_findings(replace(QUIET, evaluation=told)))
     assert (
-        "The hour-and-zone mean baseline has a higher AUC than the model on all trips of the test split, by 0.0200"
+        "The group mean baseline has a higher AUC than the model on all trips of the test split, by 0.0200"
         in lines
     )
     assert "which need trips of at least 7 days" in lines

@@ -534,7 +534,7 @@ def test_instants_become_the_clock_of_new_york(form, note, green_month, tmp_path
 )
 def test_a_label_that_contradicts_the_month_is_refused(form, hint, green_month, tmp_path):
     write_labelled(tmp_path, green_month, form)
-    message = r"column lpep_pickup_datetime contradicts the month of the file: .* of 65,550 pickups"
+    message = r"column lpep_pickup_datetime contradicts the month of the file: .* of 65,550 times"
     with pytest.raises(SourceError, match=message) as caught:
         open_source(str(tmp_path))
     assert hint in caught.value.hint

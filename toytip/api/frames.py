@@ -34,7 +34,7 @@ def versions_frame(summaries: Sequence[VersionSummary]) -> pd.DataFrame:
 def runs_frame(listed: RunList) -> pd.DataFrame:
     """Return a frame with one row per run, indexed by version."""
     frame = _frame_of(listed.runs, RunSummary)
-    for segment in SEGMENTS:
+    for segment in dict.fromkeys((*SEGMENTS, *(name for run in listed.runs for name in run.test_auc))):
         values = [run.test_auc.get(segment) for run in listed.runs]
         column = "auc" if segment == ALL_ROWS else f"{segment}_auc"
         frame.insert(frame.columns.get_loc("test_auc"), column, pd.Series(values, dtype=float))

@@ -122,11 +122,10 @@ def _value(field: Field, *, is_nullable: bool) -> Schema:
 
 
 def _time(field: Field) -> Schema:
-    place = zone_place(field.time_zone)
     return {
         "type": "string",
         "format": "date-time",
-        "description": f"{place} time, or a time with a UTC offset.",
+        "description": f"{zone_place(field.time_zone)} time, or a time with a UTC offset.",
     }
 
 

@@ -29,7 +29,7 @@ _IS_AMERICAN_TIME = re.compile(AMERICAN_TIME_PATTERN, re.ASCII).match
 # More values are checked as an array, which takes longer for a few values.
 _FEW_VALUES = 32
 _REQUIREMENTS = {
-    "time": "must be a time as text, in {place} or with a UTC offset, for example 2023-12-01T08:15:00",
+    "time": "must be a time as text, in {city} or with a UTC offset, for example 2023-12-01T08:15:00",
     "code": f"must be a whole number of at most {MAX_CODE:,}",
     "amount": f"must be a number of at most {MAX_AMOUNT:,.0f}",
 }
@@ -77,7 +77,7 @@ def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
 
 
 def _requirement_of(field: Field) -> str:
-    return _REQUIREMENTS[field.kind].format(place=zone_place(field.time_zone))
+    return _REQUIREMENTS[field.kind].format(city=zone_place(field.time_zone))
 
 
 def _is_missing(value: Any) -> bool:

@@ -334,10 +334,10 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
 
 
 def _add_zone_problem(findings: _Findings, name: str, conversion: str, shifted: _TimeCounts) -> None:
-    place = zone_place(findings.unusual[name].time_zone)
+    city = zone_place(findings.unusual[name].time_zone)
     findings.add_problem(
-        f"column {name} contradicts the month of the file: read as {meaning_of(conversion, place)}, "
+        f"column {name} contradicts the month of the file: read as {meaning_of(conversion, city)}, "
         f"{shifted.as_read:,} of {shifted.rows:,} times are in the hours before or after the month",
         name,
-        fix_of(conversion, place),
+        fix_of(conversion, city),
     )

@@ -52,8 +52,8 @@ def count_all(blocks: Iterable[CountedBlock]) -> MonthCounts:
 
 def share_of_month(counts: MonthCounts, month: Month) -> float | None:
     """Return the share of the known times that are in a month, or None if none is known."""
-    known = sum(rows for number, rows in counts.items() if number >= 0)
-    return counts[month_number(month)] / known if known else None
+    rows_with_time = sum(rows for number, rows in counts.items() if number >= 0)
+    return counts[month_number(month)] / rows_with_time if rows_with_time else None
 
 
 def statistics_share(parquet: pq.ParquetFile, month: Month, dataset: Dataset | None = None) -> float | None:

@@ -241,8 +241,8 @@ class Dataset:
         return self._names_available_at(name, rates) if name in self.moment_names else ()
 
     def _names_available_at(self, moment: str, items: Iterable[Feature | TargetRate]) -> tuple[str, ...]:
-        known = self.moment_names[: self.moment_names.index(moment) + 1]
-        return tuple(item.name for item in items if item.available_at in known)
+        moments = self.moment_names[: self.moment_names.index(moment) + 1]
+        return tuple(item.name for item in items if item.available_at in moments)
 
     def _without_leaks(self, items: Iterable[Feature | TargetRate]) -> Iterator[Feature | TargetRate]:
         leaking = set(self.leaking_columns)

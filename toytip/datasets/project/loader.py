@@ -100,12 +100,12 @@ class _OwnPart(NamedTuple):
 
 def _own_part(namespace: Mapping[str, Any], module: ModuleSource, code: ModuleCode) -> _OwnPart:
     """Return the name and the place of the declared data set. Raises ConfigError for several."""
-    found = {name: value for name, value in namespace.items() if isinstance(value, OwnDataset)}
+    declared = {name: value for name, value in namespace.items() if isinstance(value, OwnDataset)}
     places = [
         _OwnPart(name, Part("data set", value.name, module.file, code.line_of(name)))
-        for name, value in found.items()
+        for name, value in declared.items()
     ]
-    if len(set(map(id, found.values()))) > 1:
+    if len(set(map(id, declared.values()))) > 1:
         raise places[1].part.error(
             f"the module already declares the data set {places[0].part.name}", "Remove one of them."
         )

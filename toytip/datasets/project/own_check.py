@@ -123,11 +123,13 @@ def check_features(declared: OwnDataset, dataset: Dataset, part: Part) -> None:
     _require("hour or weekday", times, whole, part)
 
 
-def _require(argument: str, names: Iterable[str], known: Iterable[str], part: Part) -> None:
-    known = tuple(known)
+def _require(argument: str, names: Iterable[str], possible: Iterable[str], part: Part) -> None:
+    choices = tuple(possible)
     for name in names:
-        if name not in known:
-            raise part.error(f"{argument} cannot contain {name!r}", suggest_name(name, known, _choice(known)))
+        if name not in choices:
+            raise part.error(
+                f"{argument} cannot contain {name!r}", suggest_name(name, choices, _choice(choices))
+            )
 
 
 def _require_few_groups(argument: str, names: Iterable[str], declared: OwnDataset, part: Part) -> None:

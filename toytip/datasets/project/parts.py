@@ -221,8 +221,8 @@ def column_availability(dataset: Dataset) -> dict[str, str]:
     documented = {name: doc.available_at for name, doc in dataset.column_docs.items()}
     last = dataset.moment_names[-1]
     times = {name: documented.get(name, last) for name in dataset.table(TRIPS).names}
-    known = {name: time if time in dataset.moment_names else last for name, time in times.items()}
-    return {**known, "trip_id": dataset.moment_names[0]}
+    moments = {name: time if time in dataset.moment_names else last for name, time in times.items()}
+    return {**moments, "trip_id": dataset.moment_names[0]}
 
 
 def _forbid_leaks(part: Part, needs: Iterable[str], dataset: Dataset) -> None:

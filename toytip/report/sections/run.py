@@ -60,7 +60,7 @@ def _run_pairs(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "created", formatting.format_minute(facts.created_at)
     yield "store", facts.store
     yield "source", _source_text(facts)
-    yield "taxi and months", f"{facts.taxi}, {_month_range(facts.months)}"
+    yield "kind and months", f"{facts.taxi}, {_month_range(facts.months)}"
     yield "split", ", ".join(split) + (" (end dates are exclusive)" if split else "")
     yield "trained on", f"{facts.segment} trips" if facts.segment else ""
     yield "features", f"{len(facts.features)}: {', '.join(facts.features)}" if facts.features else ""
