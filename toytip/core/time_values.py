@@ -82,13 +82,13 @@ def _to_microseconds(
         return times.astype("datetime64[us]", copy=False), None
     if unit == "ns":  # NumPy's own conversion wraps the first microsecond of the range
         microseconds = (times.view(np.int64) // 1000).view("datetime64[us]")
-        microseconds[np.isnat(times)] = np.datetime64("NaT")
+        microseconds[np.isnat(times)] = np.datetime64("NaT", "us")
         return microseconds, None
     limit = np.iinfo(np.int64).max // (10**6 // _UNITS_PER_SECOND[unit])
     counts = times.view(np.int64)
     beyond = ~np.isnat(times) & ((counts > limit) | (counts < -limit))
     if beyond.any():
-        return np.where(beyond, np.datetime64("NaT"), times).astype("datetime64[us]"), beyond
+        return np.where(beyond, np.datetime64("NaT", unit), times).astype("datetime64[us]"), beyond
     return times.astype("datetime64[us]"), None
 
 
@@ -222,7 +222,7 @@ def _parse_iso(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
 
 
 def _in_range(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
-    times[(times < _FIRST_TIME) | (times >= _END_OF_TIMES)] = np.datetime64("NaT")
+    times[(times < _FIRST_TIME) | (times >= _END_OF_TIMES)] = np.datetime64("NaT", "us")
     return times
 
 
