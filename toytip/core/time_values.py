@@ -88,7 +88,9 @@ def _to_microseconds(
     counts = times.view(np.int64)
     beyond = ~np.isnat(times) & ((counts > limit) | (counts < -limit))
     if beyond.any():
-        return np.where(beyond, np.datetime64("NaT", unit), times).astype("datetime64[us]"), beyond
+        microseconds = np.where(beyond, 0, counts).view(times.dtype).astype("datetime64[us]")
+        microseconds[beyond] = np.datetime64("NaT", "us")
+        return microseconds, beyond
     return times.astype("datetime64[us]"), None
 
 
