@@ -209,9 +209,14 @@ def test_sampling_costs_no_more_than_in_xgboost(name, kind, label):
 @pytest.mark.volume
 @pytest.mark.parametrize(("kind", "label", "name"), CASES)
 def test_an_estimator_is_as_good_as_xgboost(kind, label, name, many):
+    """Samples of rows or columns are others, so that single models differ by as much as 0.002."""
     shared = {"n_estimators": 60, "max_depth": 5, "learning_rate": 0.1}
     train, test = many
-    own, plain = score_both(*train_both(kind, label, KNOBS[name], train, shared), label, test)
+    scores = [
+        score_both(*train_both(kind, label, KNOBS[name], train, shared, seed), label, test)
+        for seed in range(4 if name in SAMPLED else 1)
+    ]
+    own, plain = np.mean(scores, axis=0)
     assert own == pytest.approx(plain, abs=2e-3)
 
 

@@ -94,13 +94,15 @@ def _to_microseconds(
         return times.astype("datetime64[us]", copy=False), None
     if unit == "ns":  # NumPy's own conversion wraps the first microsecond of the range
         microseconds = (times.view(np.int64) // 1000).view("datetime64[us]")
-        microseconds[np.isnat(times)] = np.datetime64("NaT")
+        microseconds[np.isnat(times)] = np.datetime64("NaT", "us")
         return microseconds, None
     limit = np.iinfo(np.int64).max // (10**6 // _UNITS_PER_SECOND[unit])
     counts = times.view(np.int64)
     beyond = ~np.isnat(times) & ((counts > limit) | (counts < -limit))
     if beyond.any():
-        return np.where(beyond, np.datetime64("NaT"), times).astype("datetime64[us]"), beyond
+        microseconds = np.where(beyond, 0, counts).view(times.dtype).astype("datetime64[us]")
+        microseconds[beyond] = np.datetime64("NaT", "us")
+        return microseconds, beyond
     return times.astype("datetime64[us]"), None
 
 
@@ -239,7 +241,7 @@ def _parse_iso(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
 
 
 def _in_range(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
-    times[(times < _FIRST_TIME) | (times >= _END_OF_TIMES)] = np.datetime64("NaT")
+    times[(times < _FIRST_TIME) | (times >= _END_OF_TIMES)] = np.datetime64("NaT", "us")
     return times
 
 

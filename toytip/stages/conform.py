@@ -315,6 +315,6 @@ def missing_values(field: Field, rows: int) -> npt.NDArray[Any]:
     """Return a column of `trips` in which all values are missing."""
     return np.full(
         rows,
-        np.datetime64("NaT") if field.kind == "time" else np.nan,
+        np.datetime64("NaT", "us") if field.kind == "time" else np.nan,
         field_column(field).dtype,
     )

@@ -125,7 +125,7 @@ def _draw_times(rng: np.random.Generator, rides: Rides) -> dict[str, Any]:
         # Lyft does not report when the driver arrives, and from which base.
         "originating_base_num": base,
         "request_datetime": rides.pickup - wait,
-        "on_scene_datetime": np.where(is_uber, on_scene, np.datetime64("NaT")),
+        "on_scene_datetime": np.where(is_uber, on_scene, np.datetime64("NaT", "us")),
         "pickup_datetime": rides.pickup,
         "dropoff_datetime": rides.pickup + rides.seconds.astype("timedelta64[s]"),
         "PULocationID": (rides.start + 1).astype(float),
