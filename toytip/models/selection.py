@@ -18,7 +18,6 @@ from toytip.errors import SchemaError, ToytipError
 from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
 from toytip.models.resolve import RegisteredMatch
-from toytip.models.trip_columns import require_names
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store, store_from_settings
@@ -119,7 +118,6 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     Raises SchemaError if there are several models and the columns do not show the taxi type, or if
     there is no model for the taxi type.
     """
-    require_names(columns)
     taxi = detect_kind(columns)
     if len(models) > 1 and len(kinds := kinds_in_columns(columns)) > 1:
         raise SchemaError(
