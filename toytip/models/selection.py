@@ -21,7 +21,6 @@ from toytip.errors import SchemaError, ToytipError
 from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
 from toytip.models.resolve import RegisteredMatch
-from toytip.models.trip_columns import require_names
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store, store_from_settings
@@ -140,9 +139,7 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     Raises SchemaError if there are several models and the columns do not show the taxi type, or if
     there is no model for the taxi type.
     """
-    datasets = [model.encoding.dataset for model in models.values()]
-    require_names(columns, next((dataset for dataset in datasets if dataset.is_own), datasets[0]))
-    taxi = detect_kind(columns, datasets)
+    taxi = detect_kind(columns, [model.encoding.dataset for model in models.values()])
     if len(models) > 1 and len(kinds := kinds_in_columns(columns)) > 1:
         raise SchemaError(
             f"cannot select a model: the trips have the columns of {join_words(kinds)} taxis",

@@ -79,10 +79,12 @@ def select_model_for(
 ) -> tuple[TrainedModel, Iterator[TripBatch]]:
     """Return the model for the trips of a file, and an iterator over all batches.
 
-    Without a taxi type in `choice`, the columns of the first batch show the taxi type.
+    Without a taxi type in `choice`, the columns of the first batch show the taxi type. Raises
+    SchemaError if no column is one of trips.
     """
     first = next(batches, None)
     columns = first.table.column_names if first is not None else []
+    trip_columns.require_names(columns)
     if choice.taxi is None:
         choice = replace(choice, taxi=detect_kind(columns))
     model = select_model(load_models(settings, choice), columns)
