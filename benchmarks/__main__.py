@@ -67,7 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_aa_command(aa: argparse.ArgumentParser) -> None:
     aa.add_argument("--trials", type=positive_int, default=20, help="number of comparisons")
-    aa.add_argument("--repeats", type=at_least_two, default=5, help="pairs of measurements per comparison")
+    aa.add_argument("--repeats", type=at_least_two, default=3, help="pairs of measurements per comparison")
     aa.add_argument("--rows", type=positive_int, default=2_000, help="mean number of trips per month")
     aa.add_argument("--seed", type=int, default=2020, help="random seed of the synthetic year")
     aa.add_argument("--rounds", type=positive_int, default=5, help="number of boosting rounds")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from toytip.core.jsonable import dump_json
@@ -127,3 +129,13 @@ def find_previous_champion(
         and model.promoted_at < champion.promoted_at
     ]
     return max(earlier)[2] if earlier else None
+
+
+def file_checksum(path: Path) -> str:
+    """Return the SHA-256 checksum of a file of a model."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def utc_now() -> str:
+    """Return the time for a tag, in ISO 8601."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")

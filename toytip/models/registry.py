@@ -7,9 +7,7 @@ registered model are UBJSON, JSON and YAML files, and none of these files is a p
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import functools
-import hashlib
 import os
 import shutil
 import tempfile
@@ -35,10 +33,12 @@ from toytip.models.registered_model import (
     RUN_VERSION_TAG,
     RegisteredModel,
     Rollback,
+    file_checksum,
     find_by_name,
     find_previous_champion,
     find_run,
     reasons_tag,
+    utc_now,
 )
 from toytip.models.registry_check import check_artifacts, check_database, check_server, registry_hint
 from toytip.store.layout import Layout
@@ -167,7 +167,7 @@ class Registry:
         If another process has registered the model of this run in the meantime, return that model.
         """
         files = folder / "artifacts" / MODEL_FILES_FOLDER
-        checksums = {path.name: _checksum(path) for path in files.iterdir()}
+        checksums = {path.name: file_checksum(path) for path in files.iterdir()}
         with self._writing(), silence_mlflow(), self._as_registry_error():
             if registered := find_run(self.list_models(), run_version):
                 return registered
@@ -255,7 +255,7 @@ class Registry:
                 )
             with silence_mlflow(), self._as_registry_error():
                 self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.number))
-            self._set_tags(champion, {ROLLED_BACK_TAG: _now()})
+            self._set_tags(champion, {ROLLED_BACK_TAG: utc_now()})
         return Rollback(
             champion=previous.run_version,
             number=previous.number,
@@ -264,7 +264,7 @@ class Registry:
 
     def _set_champion(self, model: RegisteredModel) -> None:
         version = str(model.number)
-        self._set_tags(model, {PROMOTED_TAG: _now()})
+        self._set_tags(model, {PROMOTED_TAG: utc_now()})
         with silence_mlflow(), self._as_registry_error():
             if model.rolled_back_at:
                 self._client.delete_model_version_tag(self.name, version, ROLLED_BACK_TAG)
@@ -287,7 +287,7 @@ class Registry:
             files = self._model_folder(model, folder) / "artifacts" / MODEL_FILES_FOLDER
             for name, checksum in model.checksums.items():
                 path = files / name
-                if not path.is_file() or _checksum(path) != checksum:
+                if not path.is_file() or file_checksum(path) != checksum:
                     raise RegistryError(
                         f"cannot load model {model.number} ({model.run_version}): "
                         f"{name} is missing or does not have the registered checksum",
@@ -346,11 +346,3 @@ def _default_folder(settings: Settings) -> Path:
     if uri_scheme(settings.store) != "file":
         return Path("toytip-registry").absolute()
     return (Path(settings.store.removeprefix("file://")) / Layout(settings.env).registry).absolute()
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")

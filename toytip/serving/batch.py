@@ -84,10 +84,12 @@ def select_model_for(
     """
     first = next(batches, None)
     columns = first.table.column_names if first is not None else []
-    trip_columns.require_names(columns)
     if choice.taxi is None:
         choice = replace(choice, taxi=detect_kind(columns))
-    model = select_model(load_models(settings, choice), columns)
+    models = load_models(settings, choice)
+    datasets = [model.encoding.dataset for model in models.values()]
+    trip_columns.require_names(columns, next((item for item in datasets if item.is_own), datasets[0]))
+    model = select_model(models, columns)
     return model, batches if first is None else chain([first], batches)
 
 

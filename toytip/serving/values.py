@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import numpy.typing as npt
 
-from toytip.core.dataset.dataset import field_column
 from toytip.core.dataset.declarations import Field
+from toytip.core.dataset.table_columns import field_column
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS, NUMBER_PATTERN
 from toytip.core.time_values import AMERICAN_TIME_PATTERN, NAIVE_TIME_PATTERN, ZONED_TIME_PATTERN, zone_place
 

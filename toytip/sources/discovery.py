@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,11 +18,11 @@ from toytip.datasets.registry import unusable_kind
 from toytip.errors import SchemaError, SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
-from toytip.io.connection import FILE_HINT
 from toytip.sources import month_rows
 from toytip.sources.column_check import FileColumns, check_columns, find_taxi
 from toytip.sources.csv_files.layout import CsvContent, read_csv_content
 from toytip.sources.csv_files.rows import CSV_HINT, open_text, read_csv_columns
+from toytip.sources.file_errors import DOWNLOAD_FROM_SERVER, cause_of_read_error, hint_of_read_error
 from toytip.sources.formats import (
     DOWNLOAD_AGAIN,
     ENCRYPTED_PARQUET,
@@ -63,7 +62,6 @@ RENAME_TO_MONTH = (
     "Rename the file to its month. If it has several months, use a name without a month: the months "
     "then come from the times of the rows."
 )
-DOWNLOAD_FROM_SERVER = "Download the file, and use the downloaded file as the source."
 
 
 def open_source(
@@ -173,7 +171,7 @@ def check_file(
         raise
     except (OSError, ValueError) as error:  # Arrow's ValueError, or a server without range requests
         raise SourceError(
-            f"{failure}: {_cause_of_read_error(uri, error)}", hint=_hint_of_read_error(uri, error)
+            f"{failure}: {cause_of_read_error(uri, error)}", hint=hint_of_read_error(uri, error)
         ) from None
 
 
@@ -188,32 +186,6 @@ def _read_csv(stream: Any, uri: str, dataset: Dataset | None) -> CsvContent:
         raise SourceError(
             f"cannot read {mask_credentials(uri)}: {first_line(error)}", hint=CSV_HINT
         ) from None
-
-
-def _cause_of_read_error(uri: str, error: Exception) -> str:
-    if _lacks_ranges(uri, error):
-        return "the server does not support range requests"
-    if isinstance(error, FileNotFoundError):
-        return "it does not exist"
-    if isinstance(error, PermissionError | IsADirectoryError) or _is_link_loop(error):
-        return first_line(error)
-    return f"the file is corrupt or incomplete ({first_line(error)})"
-
-
-def _hint_of_read_error(uri: str, error: Exception) -> str:
-    if _lacks_ranges(uri, error):
-        return DOWNLOAD_FROM_SERVER
-    if isinstance(error, FileNotFoundError | PermissionError) or _is_link_loop(error):
-        return FILE_HINT
-    return DOWNLOAD_AGAIN
-
-
-def _is_link_loop(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno == errno.ELOOP
-
-
-def _lacks_ranges(uri: str, error: Exception) -> bool:
-    return uri_scheme(uri) in {"http", "https"} and "range requests" in str(error)
 
 
 def _check_parquet(

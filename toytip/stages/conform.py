@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from toytip.core.arrays import BoolArray
 from toytip.core.columns import ColumnValues
-from toytip.core.dataset.dataset import Dataset, field_column
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
+from toytip.core.dataset.table_columns import field_column
 from toytip.core.number_values import (
     MAX_AMOUNT,
     MAX_CODE,

@@ -36,15 +36,15 @@ from toytip.core.dataset.monitoring import MonitoringFacts
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.dataset.slices import Slice
 from toytip.core.dataset.synthetic import SyntheticFiles
+from toytip.core.dataset.table_columns import table_columns
 from toytip.core.dataset.words import ReportWords, default_label_words
 from toytip.core.glossary import ColumnDoc
-from toytip.core.schema import Column, Table, nullable_int
-from toytip.core.tables import FEATURES, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TABLES, TRIPS
+from toytip.core.schema import Table
+from toytip.core.tables import FEATURES, RAW_TRIPS, TABLES, TRIPS
 from toytip.errors import ConfigError
 
 # The key of `part_code` for the declaration of a data set of a project.
 WHOLE_DATASET = ""
-_DTYPES = {"time": "datetime64[us]", "amount": "float64"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -315,28 +315,10 @@ class Dataset:
     @functools.cached_property
     def tables(self) -> dict[str, Table]:
         """All tables and artifacts, with the columns of this data set, by name."""
-        columns = self._columns()
+        columns = table_columns(self)
         return {
             table.name: replace(table, columns=columns[table.name]) if table.name in columns else table
             for table in (*TABLES, RAW_TRIPS)
-        }
-
-    def _columns(self) -> dict[str, tuple[Column, ...]]:
-        """Return the columns of the tables that depend on the data set."""
-        trips = (Column("trip_id", "int64", repeats=False), *map(field_column, self.fields))
-        by_name = {declared.name: declared.column for declared in self.features}
-        keys = (trips[0], Column(self.time_column, "datetime64[us]", repeats=False))
-        label = Column(self.label.name, "bool")
-        scored = (*keys, *(by_name[name] for name in self.score_columns))
-        scored = (*scored, Column("probability", "float32", repeats=False))
-        facts = (label, Column("split", "str"), Column("model_version", "str"))
-        return {
-            TRIPS.name: trips,
-            RAW_TRIPS.name: (*trips, Column("unreadable", "bool")),
-            REJECTS.name: (*trips, Column("reason", "str")),
-            FEATURES.name: (*keys, *by_name.values(), label),
-            SCORES.name: (*scored, *facts),
-            PREDICTIONS.name: (*scored, Column("prediction", "bool"), *facts),
         }
 
 
@@ -359,8 +341,3 @@ def _call_package(load: str, record: str | ModuleSource) -> Dataset:
     package = importlib.import_module(f"toytip.datasets.{name}")  # imports this module
     dataset: Dataset = getattr(package, function)(record)
     return dataset
-
-
-def field_column(field: Field) -> Column:
-    """Return the column of `trips` that has the values of a field."""
-    return nullable_int(field.name) if field.kind == "code" else Column(field.name, _DTYPES[field.kind])

@@ -1,0 +1,40 @@
+"""Describe why a file of a source cannot be read."""
+
+from __future__ import annotations
+
+import errno
+
+from toytip.core.redact import first_line
+from toytip.io.base import uri_scheme
+from toytip.io.connection import FILE_HINT
+from toytip.sources.formats import DOWNLOAD_AGAIN
+
+DOWNLOAD_FROM_SERVER = "Download the file, and use the downloaded file as the source."
+
+
+def cause_of_read_error(uri: str, error: Exception) -> str:
+    """Return why a file cannot be read."""
+    if _lacks_ranges(uri, error):
+        return "the server does not support range requests"
+    if isinstance(error, FileNotFoundError):
+        return "it does not exist"
+    if isinstance(error, PermissionError | IsADirectoryError) or _is_link_loop(error):
+        return first_line(error)
+    return f"the file is corrupt or incomplete ({first_line(error)})"
+
+
+def hint_of_read_error(uri: str, error: Exception) -> str:
+    """Return what to do about a file that cannot be read."""
+    if _lacks_ranges(uri, error):
+        return DOWNLOAD_FROM_SERVER
+    if isinstance(error, FileNotFoundError | PermissionError) or _is_link_loop(error):
+        return FILE_HINT
+    return DOWNLOAD_AGAIN
+
+
+def _is_link_loop(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ELOOP
+
+
+def _lacks_ranges(uri: str, error: Exception) -> bool:
+    return uri_scheme(uri) in {"http", "https"} and "range requests" in str(error)
