@@ -148,7 +148,7 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
         yield _json_lines_writer(stdout)
         return
     target, source = _expand_home(output), _expand_home(trips)
-    if trips != "-" and target.exists() and source.exists() and target.samefile(source):
+    if trips != "-" and _is_same_file(target, source):
         raise ConfigError(
             f"cannot write the scores to {output}: it is the file with the trips",
             hint="Set --output to a different file.",
@@ -169,6 +169,13 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
     finally:
         with contextlib.suppress(OSError):  # for example because its name is too long
             partial.unlink(missing_ok=True)
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # a file does not exist, or its name is too long
+        return False
 
 
 def _expand_home(path: str) -> Path:
