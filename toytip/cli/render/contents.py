@@ -42,7 +42,8 @@ def _show_source_files(console: Console, manifests: Iterable[Manifest]) -> None:
     uris = list(dict.fromkeys(file.uri for manifest in manifests for file in manifest.source_files))
     if uris:
         folder = common_folder(uris)
-        console.print(f"{plural(len(uris), 'source file')} in {folder}" if folder else "source files")
+        title = f"{plural(len(uris), 'source file')} in {folder}" if folder else "source files"
+        console.print(title, soft_wrap=True)
         print_wrapped(console, ", ".join(uri.removeprefix(folder) for uri in uris), first="  ")
 
 
