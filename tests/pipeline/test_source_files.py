@@ -45,7 +45,7 @@ REFUSED = {
     "renamed": (lambda f: add(f, NAMES[1], raw_table(60, MONTHS[2])), "its name says 2023-02"),
     "a gap": (lambda f: (f / NAMES[1]).unlink(), "2023-02 is missing"),
     "twice": (lambda f: shutil.copy(f / NAMES[1], f / "copy 2023-02.parquet"), "the same trips of 2023-02"),
-    "Delta": (lambda f: (f / "_delta_log").mkdir(), "it is a Delta table"),
+    "Delta": (lambda f: (f / "_delta_log").mkdir(), "Delta table"),
     "both taxis": (
         lambda f: add(f, "green/2023-01.parquet", raw_table(60, prefix="lpep")),
         "it contains yellow and green files",

@@ -201,7 +201,7 @@ def test_frames_without_the_features_are_refused(change, says, trips, fitted):
     ("make", "says"),
     [
         (lambda _: "high_tip", "they are the name of a column"),
-        (lambda rows: rows["high_tip"][:-1], r"the frame has \d+ rows, and the labels have the shape"),
+        (lambda rows: rows["high_tip"][:-1], r"the frame has [\d,]+ rows, and the labels have the shape"),
         (lambda rows: rows["PULocationID"], "a label is not True, False, 1 or 0"),
         (lambda rows: rows["high_tip"].astype("str"), "a label is not True, False, 1 or 0"),
         (lambda rows: rows["high_tip"] & False, "0 of .* training rows have a positive label"),
