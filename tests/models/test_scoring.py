@@ -150,9 +150,7 @@ def test_a_column_that_training_months_do_not_have_can_be_missing():
 
 
 def test_trips_of_another_taxi_type_are_an_error():
-    with pytest.raises(
-        SchemaError, match="the columns are those of yellow taxis, and model v1 was trained"
-    ):
+    with pytest.raises(SchemaError, match="the columns are those of yellow taxis, and model v1 was trained"):
         scoring.score_trips(train_model("green"), raw_trips.trips_to_table([SCORING_TRIP], TLC))
 
 
