@@ -151,7 +151,7 @@ def test_default_values_come_from_the_settings(invoke_cli):
     for setting in ("rounds", "max_depth", "partition_rows", "store"):
         assert f"[default: {Settings.model_fields[setting].default}]" in printed
     assert "Number of worker processes. [default: one per core]" in printed
-    assert "choices: seed, pickup, dropoff, payment; default: payment]" in printed
+    assert "[default: all features that are known before the label (payment)]" in printed
 
 
 def test_every_option_of_a_setting_has_its_choices_and_limits():

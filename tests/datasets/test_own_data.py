@@ -13,14 +13,16 @@ from examples.meters.generate import generate_month
 from tests.support.meters import MODULE
 from tests.support.projects import module_of
 from toytip.api.project import load_project as load_module
+from toytip.core.columns import columns_of
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
+from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import FEATURES, PREDICTIONS
 from toytip.datasets.project.loader import load_project, own_name
 from toytip.datasets.project.parts import column_availability
 from toytip.errors import ConfigError
 from toytip.pipeline.startup.project import read_project
-from toytip.stages import clean, conform, profile
+from toytip.stages import clean, conform, preprocess, profile
 from toytip.stages.featurize import featurize
 
 ROOT = Path(__file__).parents[2]
@@ -230,3 +232,44 @@ def test_the_guide_shows_the_code_of_the_example():
     for block in blocks:
         for part in re.split(r"\n\n(?=meters = )", block):
             assert part.strip() in MODULE
+
+
+MINIMAL = """
+from toytip import Field, OwnDataset, label
+
+meters = OwnDataset(
+    "meters",
+    fields=[
+        Field("read_at", "time", ("timestamp",)),
+        Field("kwh", "amount", ("consumption",)),
+        Field("next_kwh", "amount", available="settled"),
+    ],
+    moments={"reading": "read_at"},
+)
+
+@label(needs=["next_kwh"])
+def high_use(rows):
+    return rows["next_kwh"] > 1.5
+"""
+
+
+def test_a_minimal_data_set_has_a_constant_baseline():
+    dataset = own(MINIMAL, file="minimal.py")
+    raw = pa.Table.from_pandas(generate_month("2024-03"), preserve_index=False)
+    partition = SourcePartition(
+        taxi="meters", month=Month(2024, 3), uri="x", start=0, stop=len(raw), number=0
+    )
+    kept, _ = clean.clean(conform.conform(raw, partition, dataset), dataset)
+    features = featurize(kept, dataset)
+    assert dataset.segment_mask(columns_of(features)).sum() == 0
+    split = Split(
+        train=TimeRange("2024-03-01", "2024-03-20"),
+        validation=None,
+        test=TimeRange("2024-03-20", "2024-04-01"),
+    )
+    counts = preprocess.count_values(features, ("kwh",), split, "all", dataset)
+    encoding = preprocess.fit_encoding(counts, split, "all", dataset)
+    rates = encoding.baseline_rate(columns_of(features))
+    assert rates.shape == (len(features),)
+    assert np.unique(rates) == pytest.approx([encoding.positives / encoding.rows])
+    assert preprocess.encode(features, encoding)["kwh"].nunique() > 100

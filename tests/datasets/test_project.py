@@ -163,6 +163,18 @@ BAD_MODULES = {
         "known only with the label",
         "Set leaks",
     ),
+    "label of an unread column": (
+        f"{HEADER}@label(needs=['total_amount', 'fare_amount'])\ndef mine(trips): ...\n",
+        3,
+        "toytip does not read total_amount, which is known only after the tip is paid",
+        "Compute the label from tip_amount,",
+    ),
+    "segment of all trips": (
+        f"{HEADER}@segment(needs=['payment_type'])\ndef all(trips): ...\n",
+        3,
+        "toytip has a segment of this name",
+        "Rename",
+    ),
     "two labels": (
         MYTIPS + "@label(needs=['tip_amount'])\ndef other(trips): ...\n",
         MYTIPS.count("\n") + 1,
