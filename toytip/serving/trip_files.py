@@ -79,7 +79,7 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
     name = "stdin" if path == "-" else mask_credentials(path)
     try:
         with contextlib.ExitStack() as stack:
-            raw = stdin if path == "-" else stack.enter_context(_open(path, endpoint_url))
+            raw: Any = stdin if path == "-" else stack.enter_context(_open(path, endpoint_url))
             stream = io.BufferedReader(raw, BUFFER_BYTES)
             yield from _read_stream(stream if path == "-" else stack.enter_context(stream), name)
     except IsADirectoryError:
