@@ -21,6 +21,7 @@ from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.datasets.tlc.dataset import TLC
 from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 from toytip.monitoring.data_check import check_months
+from toytip.monitoring.data_measures import repeated_share
 from toytip.monitoring.month_counts import MonthSummary
 
 ROWS = 4_000
@@ -369,3 +370,11 @@ def test_a_held_month_does_not_change_other_verdicts_and_order_does_not_matter(
 def test_more_trips_with_the_same_distribution_give_the_same_verdict(summaries, factor):
     one = {month: multiply(summary, factor) for month, summary in summaries.items()}
     assert check(one).held == ()
+
+
+@pytest.mark.parametrize(("copies", "share"), [(2, 0.5), (3, 0.67), (20, 0.95)])
+def test_the_share_of_repeated_trips_is_at_most_one(copies, share, year):
+    """The estimate is rough, because the month is small."""
+    trips = pd.concat([year[FAULTY]] * copies, ignore_index=True)
+    estimate = repeated_share(summarize(pa.Table.from_pandas(trips, preserve_index=False), FAULTY))
+    assert 0.6 * share < estimate < 1

@@ -230,8 +230,9 @@ def _repeated_share(counts: FeatureCounts) -> tuple[Float64Array, Float64Array]:
     """Return the excess of repeated trips, and the share of repeated trips of each month.
 
     Without repeated trips, the variance of the number of trips per hash bucket equals the mean.
-    Each repeated trip increases the variance by twice as much as the mean. If all trips of a
-    month are in the segment, or none is, only these trips count.
+    Each repeated trip increases the variance by twice as much as the mean. If all trips occur k
+    times, the variance is k times the mean. If all trips of a month are in the segment, or none is,
+    only these trips count.
     """
     dispersion, freedom = np.zeros(len(counts.missing)), np.zeros(len(counts.missing))
     for trips in (counts.other, counts.segment):
@@ -239,6 +240,7 @@ def _repeated_share(counts: FeatureCounts) -> tuple[Float64Array, Float64Array]:
         dispersion += ((trips - mean) ** 2 / mean).sum(axis=1)
         freedom += np.where(trips.any(axis=1), trips.shape[1] - 1, 0)
     freedom = np.maximum(freedom, 1)
-    repeated = np.maximum(dispersion / freedom - 1, 0.0) / 2
+    ratio = np.maximum(dispersion / freedom, 1.0)
+    repeated = np.minimum((ratio - 1) / 2, 1 - 1 / ratio)
     error = month_distances.NOISE_DEVIATIONS * np.sqrt(2 / freedom.min()) / 2
     return np.maximum(repeated[:, None] - repeated[None, :] - error, 0.0), repeated
