@@ -25,7 +25,7 @@ def apply(flags, uses_workers=False, **definition):
         ({"adapt": "1:3", "workers": 7}, {}, "cannot use both --workers 7 and --adapt 1:3"),
         ({"adapt": "1:4"}, HOSTS, "--adapt 1:4: a cluster of kind ssh does not support it"),
         ({"workers": 5}, HOSTS, "5 workers cannot be divided evenly over 2 hosts"),
-        ({"workers": 1}, HOSTS, "1 workers cannot be divided evenly over 2 hosts"),
+        ({"workers": 1}, HOSTS, "1 worker cannot be divided evenly over 2 hosts"),
         ({}, {**HOSTS, "workers": 3}, "3 workers cannot be divided evenly over 2 hosts"),
         ({"adapt": "1:2"}, KUBERNETES, "--adapt 1:2: a cluster of kind kubernetes does not support it"),
         ({"memory_limit": "4GB"}, EXISTING, "kind existing does not support it"),

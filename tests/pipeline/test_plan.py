@@ -167,6 +167,6 @@ def test_a_plan_uses_the_module_of_the_project(source, tmp_path):
     assert plan.dataset.module.base == "tlc"
     with pytest.raises(ConfigError, match=r"cannot train on segment 'card': .*mytips.py does not") as caught:
         RunPlan.of(settings(project=project, segment="card"), source)
-    assert caught.value.hint == "Choose all or cash."
+    assert caught.value.hint == "Set --segment all or cash."
     with pytest.raises(ConfigError, match=r"cannot read the module .*other.py of the project: No such file"):
         RunPlan.of(settings(project={"module": f"{tmp_path}/other.py"}), source)

@@ -151,7 +151,7 @@ def test_the_report_speaks_of_the_data_of_the_user(folder, segment_run):
 
 
 def test_monitoring_and_the_check_of_the_source_know_the_data_set(folder, first_run):
-    done = run_toytip("monitor", "--dry-run", "--json", cwd=folder)
+    done = run_toytip("monitor", "--segment", "all", "--dry-run", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert parse_summary(done)["words"]["segment"] == "trips in the segment heat_pumps"
     checked = run_toytip("source", "check", "data", "--json", cwd=folder)

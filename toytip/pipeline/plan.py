@@ -96,7 +96,7 @@ def require_segment(name: str, dataset: Dataset) -> None:
     if name not in dataset.segments:
         raise ConfigError(
             f"cannot train on segment {name!r}: {dataset.name} does not declare it",
-            hint=f"Choose {' or '.join(dataset.segments)}.",
+            hint=f"Set --segment {' or '.join(dataset.segments)}.",
         )
 
 
