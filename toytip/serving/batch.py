@@ -146,7 +146,8 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
         yield _json_lines_writer(stdout)
         return
     target, source = _expand_home(output), _expand_home(trips)
-    if trips != "-" and target.exists() and source.exists() and target.samefile(source):
+    both_exist = os.path.exists(target) and os.path.exists(source)  # noqa: PTH110 - never fails
+    if trips != "-" and both_exist and target.samefile(source):
         raise ConfigError(
             f"cannot write the scores to {output}: it is the file with the trips",
             hint="Set --output to a different file.",
