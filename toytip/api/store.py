@@ -101,8 +101,8 @@ class Store:
 
         The index is `version`. Columns: `created_at` (UTC), `taxi`, `source`, `months` (list),
         `feature_set`, `segment`, `model` (version of the run that trained it), `status`, `reasons`
-        (list), `is_current`, `is_champion` and `tags` (list). `auc` and `card_auc` (all segments) are
-        AUCs of test trips. A status is `passed`, `not-gated`, `refused` or `failed-check`.
+        (list), `is_current`, `is_champion` and `tags` (list). `auc`, `card_auc` and so on are the
+        AUC on the test trips. A status is `passed`, `not-gated`, `refused` or `failed-check`.
 
             store.runs().query("status == 'passed'")["auc"]
         """
