@@ -54,7 +54,7 @@ def test_the_words_of_options_are_those_of_the_data_sets():
     assert tuple(segments) == words.SEGMENTS
     declared = {item.segment.name: item.segment.words for item in DATASETS if item.segment}
     assert declared == words.SEGMENT_WORDS
-    assert words.value_label("payment_type", "1") == TLC.value_label("payment_type", "1") == "card"
+    assert words.value_label("payment_type", "1") == TLC.value_words["payment_type"]["1"] == "card"
 
 
 def test_tables_have_the_columns_of_the_data_set():

@@ -36,12 +36,12 @@ def registry(tmp_path):
 
 
 def test_both_readers_return_the_same_models(registry, tmp_path):
-    from_file = read_from_file(registry.database, registry.name, registry._artifact_uri)
+    from_file = read_from_file(registry._database, registry.name, registry._artifact_uri)
     with silence_mlflow():
         assert from_file == read_with_client(registry._client, registry.name, registry._artifact_uri)
     assert [(model.number, model.run_version) for model in from_file] == [(1, "v1"), (3, "v3")]
     assert [model.aliases for model in from_file] == [(), ("challenger",)]
-    assert read_from_file(registry.database, "unknown", registry._artifact_uri) == []
+    assert read_from_file(registry._database, "unknown", registry._artifact_uri) == []
 
 
 def test_a_reader_of_a_database_file_imports_no_mlflow(registry, tmp_path):

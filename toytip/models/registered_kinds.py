@@ -9,9 +9,17 @@ from typing import NamedTuple
 
 from toytip.config import Settings
 from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.redact import mask_credentials
 from toytip.datasets.words import KINDS, SEGMENTS
+from toytip.errors import RegistryError
+from toytip.models.database import open_client
+from toytip.models.mlflow_env import error_cause, mlflow_exceptions, silence_mlflow
 from toytip.models.model_versions import BUSY_TIMEOUT_S
 from toytip.models.registry import Registry, open_registry
+from toytip.models.registry_check import registry_hint
+
+# The most registered names that MLflow returns at once.
+MAX_NAMES = 1_000
 
 
 class ModelKind(NamedTuple):
@@ -52,10 +60,24 @@ def _registered_names(registry: Registry) -> list[str]:
     if not registry.exists:
         return []
     if registry.artifacts is not None:
-        names = _names_in_file(registry.database)
+        names = _names_in_file(Path(registry.uri.removeprefix("sqlite:///")))
         if names is not None:
             return names
-    return registry.list_names()
+    return _names_with_client(registry)
+
+
+def _names_with_client(registry: Registry) -> list[str]:
+    """Return the registered names that MLflow's client finds. Raises RegistryError."""
+    registry.require_reachable()
+    try:
+        with silence_mlflow():
+            models = open_client(registry.uri).search_registered_models(max_results=MAX_NAMES)
+            return [str(item.name) for item in models]
+    except mlflow_exceptions() as error:
+        cause = mask_credentials(error_cause(error))
+        raise RegistryError(
+            f"cannot open the registry {registry.display_name}: {cause}", hint=registry_hint(None)
+        ) from None
 
 
 def _names_in_file(file: Path) -> list[str] | None:

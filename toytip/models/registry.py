@@ -70,19 +70,18 @@ class Registry:
             if self.artifacts is None:
                 return open_client(self.uri)
             Path(self.artifacts).mkdir(parents=True, exist_ok=True)
-            ensure_database(self.database)
-            return open_client(database_uri(self.database))
+            ensure_database(self._database)
+            return open_client(database_uri(self._database))
 
     @property
-    def database(self) -> Path:
-        """The database file, if there is no server."""
+    def _database(self) -> Path:
         return Path(self.uri.removeprefix("sqlite:///"))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """Hold the lock of a database file. A tracking server has transactions of its own."""
         _ = self._client  # creates the database file, which needs the lock
-        with lock_database(self.database) if self.artifacts is not None else contextlib.nullcontext():
+        with lock_database(self._database) if self.artifacts is not None else contextlib.nullcontext():
             yield
 
     @property
@@ -93,14 +92,14 @@ class Registry:
     @property
     def exists(self) -> bool:
         """Whether the registry exists. Always true for a tracking server."""
-        return self.artifacts is None or self.database.is_file()
+        return self.artifacts is None or self._database.is_file()
 
     def require_reachable(self) -> None:
         """Raise RegistryError or StoreError if the server or the database file cannot be read."""
         if self.artifacts is None:
             check_server(self.uri)
         else:
-            check_database(self.database)
+            check_database(self._database)
 
     def require_usable(self, *, write: bool) -> None:
         """Read the registry, and with `write` store a small file, before any work starts.
@@ -110,7 +109,7 @@ class Registry:
         self.require_reachable()
         if self.artifacts is not None:
             if write:
-                with self._as_registry_error(), lock_database(self.database):
+                with self._as_registry_error(), lock_database(self._database):
                     pass
             return
         self.list_models()
@@ -132,16 +131,11 @@ class Registry:
         if not self.exists:
             return []
         if self.artifacts is not None:
-            models = read_from_file(self.database, self.name, self._artifact_uri)
+            models = read_from_file(self._database, self.name, self._artifact_uri)
             if models is not None:
                 return models
         with silence_mlflow(), self._as_registry_error():
             return read_with_client(self._client, self.name, self._artifact_uri)
-
-    def list_names(self) -> list[str]:
-        """Return all registered names, of this registry and of others at the same URI."""
-        with silence_mlflow(), self._as_registry_error():
-            return [str(item.name) for item in self._client.search_registered_models(max_results=1000)]
 
     def find_model(self, name: str) -> RegisteredModel:
         """Return a model by alias, model number or run version.
@@ -311,7 +305,7 @@ class Registry:
             cause = mask_credentials(error_cause(error))
             raise RegistryError(
                 f"cannot open the registry {self.display_name}: {cause}",
-                hint=registry_hint(None if self.artifacts is None else self.database),
+                hint=registry_hint(None if self.artifacts is None else self._database),
             ) from None
 
 

@@ -65,18 +65,14 @@ RENAME_TO_MONTH = (
 
 
 def open_source(
-    spec: str,
-    months: str | None = None,
-    endpoint_url: str | None = None,
-    dataset: Dataset | None = None,
+    spec: str, months: str | None = None, endpoint_url: str | None = None, dataset: Dataset | None = None
 ) -> Source:
     """Find the files of a folder, glob, URI or comma-separated list, and the months of their rows.
 
-    `dataset` is the data set that a project declares itself. Without it, the columns show the data
-    set. The month of a file is in its path. The months of any other file come from the times of its
-    rows. Raises SourceError if there are no files, if a file cannot be used, or if a month is
-    missing. Also raises SourceError if the path of a file names another month than its times, or if
-    the files have trips of different taxi types.
+    Without a data set, the columns show it. The month of a file is in its path. The months of any
+    other file come from the times of its rows. Raises SourceError if there are no files, if a file
+    cannot be used, or if a month is missing. Also raises SourceError if the path of a file names
+    another month than its times, or if the files have trips of different taxi types.
     """
     listing = list_source_files(spec, endpoint_url)
     options = listing.options

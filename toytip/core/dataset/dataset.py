@@ -253,18 +253,11 @@ class Dataset:
         """The words of the data set for reports."""
         words = self.label.words or default_label_words(self.label.name)
         segment = "" if self.segment is None else self.segment.words.title
-        baseline, title = self.report_names
-        return ReportWords(
-            label=words.one, labels=words.many, segment=segment, baseline=baseline, title=title
-        )
+        return ReportWords(words.one, words.many, segment, *self.report_names)
 
     def slice_label(self, name: str, value: str) -> str:
         """Return words that identify an evaluation slice without the name of its attribute."""
         return next((item.label(value) for item in self.slices if item.name == name), value)
-
-    def value_label(self, name: str, value: str) -> str:
-        """Return the word for a value of a column, or the value itself if it has no word."""
-        return self.value_words.get(name, {}).get(value, value)
 
     def first_trip_id(self, kind: str, year: int, month: int) -> int:
         """Return the ID of row 0 of the file of a month."""
@@ -301,11 +294,9 @@ class Dataset:
     def feature_inputs(self) -> dict[str, tuple[str, ...]]:
         """The columns that each feature needs, by feature. Includes target-encoded features."""
         inputs = {item.name: item.needs for item in self.features}
-        rates = {
-            rate.name: tuple(dict.fromkeys(name for key in rate.needs for name in inputs[key]))
-            for rate in self.target_rates.values()
-        }
-        return {**inputs, **rates}
+        for rate in self.target_rates.values():
+            inputs[rate.name] = tuple(dict.fromkeys(name for key in rate.needs for name in inputs[key]))
+        return inputs
 
     @functools.cached_property
     def feature_availability(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ class LabelWords:
     """Positive labels, such as `positive labels`. Texts contain `the share of` before it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReportWords:
     """The words of a data set for reports."""
 
