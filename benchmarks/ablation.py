@@ -20,8 +20,8 @@ from sklearn.metrics import roc_auc_score
 from toytip.core.model import Encoding
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import Split, plan_split, split_names
-from toytip.datasets.rides import AIRPORT_ZONES
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.rides import AIRPORT_ZONES
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition

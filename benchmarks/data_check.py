@@ -47,8 +47,8 @@ from benchmarks.data_windows import (
 )
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 from toytip.monitoring.data_check import DataCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.stages import clean, conform, featurize, profile

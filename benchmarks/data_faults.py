@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from toytip.core.months import Month
-from toytip.datasets.tlc.fields import match_fields
+from toytip.datasets.tlc.taxis.fields import match_fields
 
 STRENGTHS = (0.01, 0.05, 0.2, 1.0)
 KILOMETERS_PER_MILE = 1.609344

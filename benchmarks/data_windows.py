@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from toytip.core.months import Month
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.monitoring.data_check import DataCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
 

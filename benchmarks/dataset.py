@@ -9,7 +9,12 @@ from pathlib import Path
 
 from toytip.cluster import available_cores
 from toytip.core.months import Month
-from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
+from toytip.datasets.tlc.taxis.synthetic import (
+    SYNTHETIC_MONTHS,
+    SyntheticSpec,
+    generate_month,
+    month_file_name,
+)
 from toytip.sources.files import write_month_file
 
 

@@ -22,7 +22,7 @@ from benchmarks.arguments import positive_int
 from toytip.core.columns import LABEL_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import plan_split, split_names
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition

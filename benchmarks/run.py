@@ -116,9 +116,9 @@ def _conform(workload: Workload, entries: list[Entry], options: argparse.Namespa
         cause = "the option --conformance-rows is 0"
     else:
         source = synthetic_source(options.data, options.conformance_rows, options.seed)
-        levels = {}
+        levels, limits = {}, Limits(options.timeout)
         for contender, _ in entries:
-            levels[contender.name] = conform(contender, source, options.environments)
+            levels[contender.name] = conform(contender, source, options.environments, limits)
             print_line(f"features of {contender.name}: {levels[contender.name]}")
         return levels
     return {entry.contender.name: Level.not_checked(cause) for entry in entries}

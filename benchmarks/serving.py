@@ -35,7 +35,7 @@ from benchmarks.machine.facts import machine_columns
 from benchmarks.results import append_result
 from benchmarks.run import print_line
 from toytip.core.arrays import Float32Array, Float64Array
-from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
+from toytip.datasets.tlc.taxis.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 
 # The first requests fill the caches of the server, and are not measured.
 WARM_UP_REQUESTS = 20

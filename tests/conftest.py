@@ -21,7 +21,7 @@ from tests.support.runs import FAST_RUN, ModelRun, parse_summary, run_toytip
 from tests.support.trips import REAL_DATA_DIR
 from toytip.core.model import TrainedModel
 from toytip.core.months import parse_months
-from toytip.datasets.tlc.synthetic import SyntheticSpec, generate_month, month_file_name
+from toytip.datasets.tlc.taxis.synthetic import SyntheticSpec, generate_month, month_file_name
 
 # Tests that run in the background, or with nohup, inherit ignored signals, and would pass them to
 # the processes that they start.

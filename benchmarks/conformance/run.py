@@ -16,10 +16,9 @@ from benchmarks.workloads import BenchmarkSource
 
 # The features do not depend on the model, so a small model is enough.
 ROUNDS, MAX_DEPTH = 3, 3
-TIMEOUT_S = 600
 
 
-def conform(contender: Contender, source: BenchmarkSource, environments: Path) -> Level:
+def conform(contender: Contender, source: BenchmarkSource, environments: Path, limits: Limits) -> Level:
     """Return whether the features of a contender have the expected values."""
     task = BenchmarkTask(source.folder, rounds=ROUNDS, max_depth=MAX_DEPTH, features=True)
     out = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
@@ -30,7 +29,7 @@ def conform(contender: Contender, source: BenchmarkSource, environments: Path) -
             isolated=contender.isolated,
             program=program,
             variables=variables,
-            limits=Limits(TIMEOUT_S),
+            limits=limits,
         )
         output = contender.read_output(measurement, out)
         if output.feature_folder is None or not output.feature_folder.exists():

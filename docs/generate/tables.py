@@ -8,9 +8,9 @@ from docs.generate.markdown import code, page, table
 from toytip.core import glossary
 from toytip.core.schema import Column, Table
 from toytip.core.tables import TABLES
-from toytip.datasets.fhvhv.dataset import FHVHV
-from toytip.datasets.rides import AVAILABILITY_DESCRIPTIONS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fhvhv.dataset import FHVHV
+from toytip.datasets.tlc.rides import AVAILABILITY_DESCRIPTIONS
+from toytip.datasets.tlc.taxis.dataset import TLC
 
 READABLE_TABLES = tuple(TLC.table(each) for each in TABLES if not each.is_artifact)
 # Arrow uses other names for these two types.

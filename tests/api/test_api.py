@@ -23,8 +23,8 @@ from toytip.api.settings import resolve_call_settings
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import month_file_name
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import month_file_name
 from toytip.engine import read_table
 from toytip.store import refs, release
 

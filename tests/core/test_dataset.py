@@ -14,7 +14,7 @@ from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.tables import FEATURE_HISTOGRAMS, FEATURES, PREDICTIONS, RAW_TRIPS, TRIPS
 from toytip.datasets import words
 from toytip.datasets.registry import DATASETS, dataset_of, detect_kind, get_dataset
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ConfigError
 from toytip.stages.clean import clean
 from toytip.stages.featurize import featurize

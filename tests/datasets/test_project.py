@@ -22,7 +22,7 @@ from toytip.core.tables import FEATURES
 from toytip.datasets.project.code import ModuleCode
 from toytip.datasets.project.execution import execute_module
 from toytip.datasets.project.loader import build_dataset, load_project
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ConfigError
 from toytip.stages import clean, conform, profile
 from toytip.stages.featurize import featurize
@@ -398,5 +398,5 @@ def test_code_that_reads_names_at_run_time_depends_on_the_whole_module():
 
 
 def test_parts_of_an_imported_module_do_not_count():
-    source = MYTIPS + "from toytip.datasets.tlc.features import trip_speed\n"
+    source = MYTIPS + "from toytip.datasets.tlc.taxis.features import trip_speed\n"
     assert len(load_project(module_of(source)).features) == len(TLC.features) + 1

@@ -16,7 +16,7 @@ from toytip.core.model import Encoding, FeatureEncoding, TrainedModel
 from toytip.core.months import Month
 from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import FEATURES, REJECTS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine import compute, graph
 from toytip.engine.locality import LocalityQueue
 from toytip.errors import SourceError

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scored_trips import SPLIT, scored_trips
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.match_predictions import JudgedFeatures, MatchCounts, match_trips, sum_counts
 from toytip.engine.prediction_files import PredictionRows
 

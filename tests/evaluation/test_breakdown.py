@@ -8,7 +8,7 @@ from sklearn import metrics as sklearn_metrics
 from tests.support.scored_trips import ENCODING, scored_trips, tallies_of
 from toytip.core.columns import columns_of
 from toytip.core.jsonable import to_json
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS, FittedBaselines
 from toytip.evaluation.report import EvaluationSummary, summarize_report

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.scored_trips import ENCODING, SPLIT, scored_trips, tallies_of
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.evaluation.gate import evaluate_gate
 from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.tally import combine_tallies

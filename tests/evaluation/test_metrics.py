@@ -11,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
 from tests.support.scored_trips import SPLIT, scored_trips, tallies_of
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.evaluation import metrics
 from toytip.evaluation.breakdown import metrics_by_split
 from toytip.evaluation.tally import combine_tallies, tally_of

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.scored_trips import ENCODING, scored_trips, tallies_of
 from toytip.core.columns import columns_of
-from toytip.datasets.zones import ZONE_ID_COUNT
+from toytip.datasets.tlc.zones import ZONE_ID_COUNT
 from toytip.evaluation.tally import Tally, slice_tallies, tally_of
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.models import raw_month, train_model
 from toytip.api.model import Model
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import SchemaError
 from toytip.models import raw_trips
 from toytip.stages import conform

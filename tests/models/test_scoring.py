@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.models import train_model
 from tests.support.trips import SCORING_TRIP
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import SchemaError
 from toytip.models import raw_trips, scoring, trip_columns
 from toytip.stages import conform

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.monitored_year import ROWS, YEAR, score_month, train_model
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import SyntheticSpec
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import SyntheticSpec
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from scipy import stats
 
 from tests.support.monitored_year import LEARNING_MONTHS, LONG_YEAR, ROWS, YEAR, MonthInputs, monitor_year
 from tests.support.monitored_year import score_month as score
-from toytip.datasets.tlc.synthetic import SyntheticSpec
+from toytip.datasets.tlc.taxis.synthetic import SyntheticSpec
 from toytip.evaluation.tally import (
     combine_tallies,
     daily_tallies_by_segment,

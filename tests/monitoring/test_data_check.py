@@ -18,8 +18,8 @@ from benchmarks.data_tables import measure_table, replace_block
 from benchmarks.data_windows import all_windows, check_windows
 from toytip.core.months import Month
 from toytip.core.tables import FEATURE_HISTOGRAMS
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 from toytip.monitoring.data_check import check_months
 from toytip.monitoring.data_measures import repeated_share
 from toytip.monitoring.month_counts import MonthSummary

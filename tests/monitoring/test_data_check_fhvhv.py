@@ -6,8 +6,8 @@ import pytest
 from toytip.core.dataset.synthetic import SyntheticSpec
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.fhvhv.dataset import FHVHV
-from toytip.datasets.fhvhv.synthetic import generate_month
+from toytip.datasets.tlc.fhvhv.dataset import FHVHV
+from toytip.datasets.tlc.fhvhv.synthetic import generate_month
 from toytip.monitoring.data_check import check_months
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.stages import clean, conform, profile

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.trips import make_trips
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.monitoring.drift import histograms_by_feature, reference_range
 from toytip.stages import featurize, profile
 

@@ -199,9 +199,9 @@ def test_the_fingerprint_of_a_stage_covers_its_imports():
             "sources.discovery",
         )
     }
-    assert {"datasets.tlc.rules", "datasets.tlc.fields"} < set(STAGE_MODULES["clean"])
-    assert {"datasets.tlc.rules", "datasets.tlc.features"} < set(STAGE_MODULES["read"])
-    assert {"datasets.tlc.features", "datasets.rides"} < set(STAGE_MODULES["train"])
+    assert {"datasets.tlc.taxis.rules", "datasets.tlc.taxis.fields"} < set(STAGE_MODULES["clean"])
+    assert {"datasets.tlc.taxis.rules", "datasets.tlc.taxis.features"} < set(STAGE_MODULES["read"])
+    assert {"datasets.tlc.taxis.features", "datasets.tlc.rides"} < set(STAGE_MODULES["train"])
     for stage, names in STAGE_MODULES.items():
         own = {f"toytip.{name}" for name in names}
         assert own <= graph.modules, stage

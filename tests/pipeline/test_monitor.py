@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from tests.support.runs import parse_summary, run_toytip
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.stages import profile
 
 pytestmark = pytest.mark.cluster

@@ -8,7 +8,7 @@ import pytest
 from tests.support.trips import make_part_record, make_trips
 from toytip.core.months import Month
 from toytip.core.tables import FEATURES, REJECTS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import StoreError
 from toytip.pipeline.read_source import _report_rejected_months
 from toytip.progress.tracker import Progress

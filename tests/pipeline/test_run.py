@@ -22,8 +22,8 @@ from tests.support.trips import read_files
 from toytip.cli.command import RESUMABLE_MESSAGE
 from toytip.core.months import parse_months
 from toytip.core.tables import PREDICTIONS
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import invalid_rows
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import invalid_rows
 from toytip.store.refs import resolve_version
 from toytip.store.store import Store
 

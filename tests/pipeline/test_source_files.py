@@ -12,7 +12,7 @@ from tests.support.trips import make_part_record, make_trips, raw_table, write_m
 from toytip.core.months import Month
 from toytip.core.splits import plan_split
 from toytip.core.tables import REJECTS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import DataCheckError, SourceError
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.required_trips import require_trips, require_two_labels

@@ -16,7 +16,7 @@ from toytip.core.months import parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURES
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ClusterError, ConfigError, ToytipError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.experiments import tune as pipeline_tune

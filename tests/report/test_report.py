@@ -27,8 +27,8 @@ from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
 from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.zones import ZONE_ID_COUNT
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.zones import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.gate import Decision
 from toytip.evaluation.report import CalibrationBin, Interval

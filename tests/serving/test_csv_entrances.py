@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.support.trips import raw_table
 from toytip.core.months import Month
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import FIELDS
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.fields import FIELDS
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import ToytipError
 from toytip.serving import trip_files

@@ -18,8 +18,8 @@ from tests.support.trips import SCORING_TRIP
 from toytip.core.columns import on_frame
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import FIELDS, match_fields
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.fields import FIELDS, match_fields
 from toytip.models import scoring
 from toytip.serving.request import parse_body, parse_trips
 from toytip.stages import clean, conform, featurize, infer, preprocess

@@ -19,8 +19,8 @@ from tests.support.models import train_model
 from tests.support.trips import JANUARY
 from toytip.core.number_values import NUMBER_PATTERN
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import FIELDS_BY_NAME, field_of, match_fields
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.fields import FIELDS_BY_NAME, field_of, match_fields
 from toytip.errors import ToytipError
 from toytip.models import raw_trips, scoring
 from toytip.serving import batch, trip_files

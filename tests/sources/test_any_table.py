@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.any_trips import any_tables, law
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source

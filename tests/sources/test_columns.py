@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import FIELDS, source_column
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.fields import FIELDS, source_column
 from toytip.errors import SourceError
 from toytip.pipeline.plan import print_plan
 from toytip.sources.discovery import check_file, open_source

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.trips import raw_table
 from toytip.core.months import Month
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.sources.discovery import open_source

@@ -11,7 +11,7 @@ import pytest
 from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.tlc.fields import FIELDS
+from toytip.datasets.tlc.taxis.fields import FIELDS
 from toytip.errors import SourceError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import BATCH_ROWS, read_partition

@@ -12,9 +12,9 @@ import pytest
 from toytip.core.dataset.synthetic import SyntheticSpec
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.fhvhv.dataset import FHVHV
-from toytip.datasets.fhvhv.synthetic import generate_month, invalid_rows, month_rows
 from toytip.datasets.registry import dataset_of, detect_kind, match_dataset, unusable_kind
+from toytip.datasets.tlc.fhvhv.dataset import FHVHV
+from toytip.datasets.tlc.fhvhv.synthetic import generate_month, invalid_rows, month_rows
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.models import raw_trips

@@ -12,7 +12,7 @@ from tests.support import http_server
 from tests.support.s3_faults import Reply, run_faulty_server
 from tests.support.trips import JANUARY, raw_table
 from toytip.cluster.certificates import create_certificates
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.serving.trip_files import read_batches

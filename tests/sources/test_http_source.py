@@ -12,7 +12,7 @@ from tests.support import http_server
 from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.io import http_files

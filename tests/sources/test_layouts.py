@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tests.support.trips import raw_table, write_months
 from toytip.core.dataset.synthetic import SyntheticSpec
 from toytip.core.months import Month
-from toytip.datasets.fhvhv.synthetic import generate_month
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fhvhv.synthetic import generate_month
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.sources.discovery import open_source

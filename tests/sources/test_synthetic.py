@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import (
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import (
     SYNTHETIC_MONTHS,
     SyntheticSpec,
     generate_month,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.trips import make_trips
 from toytip.core.months import Month
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.stages.clean import clean, count_reasons
 
 ACCEPTED = None

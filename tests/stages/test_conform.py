@@ -10,7 +10,7 @@ from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import SchemaError
 from toytip.stages.conform import conform
 

@@ -9,7 +9,7 @@ from tests.support.trips import make_trips
 from toytip.core.columns import columns_of, on_frame
 from toytip.core.dataset.declarations import Feature
 from toytip.core.schema import Column
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ConfigError, SchemaError
 from toytip.stages.featurize import compute_features, featurize
 

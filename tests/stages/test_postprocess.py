@@ -4,7 +4,7 @@ import numpy as np
 from sklearn import metrics as sklearn_metrics
 
 from tests.support.scored_trips import scored_trips, tallies_of
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.evaluation.tally import PROBABILITY_BINS, tally_of
 from toytip.stages.postprocess import best_f1_threshold, postprocess
 

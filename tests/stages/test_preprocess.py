@@ -13,7 +13,7 @@ from tests.support.scored_trips import scored_trips
 from tests.support.trips import make_trips
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.splits import Split, TimeRange
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import SourceError
 from toytip.stages.featurize import featurize
 from toytip.stages.preprocess import (

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from tests.stages.test_properties import accepted, cuts, trip_lists
 from tests.support.trips import make_trips
 from toytip.core.tables import FEATURE_HISTOGRAMS, FEATURES
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.stages import featurize, profile
 
 

@@ -15,7 +15,7 @@ from toytip.core.partitions import SourcePartition
 from toytip.core.schema import Table
 from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import FEATURES, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TRIPS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.evaluation.tally import combine_tallies
 from toytip.stages import clean, conform, featurize, postprocess, preprocess, summarize
 

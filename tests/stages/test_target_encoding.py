@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.trips import make_trips
 from toytip.core.splits import Split, TimeRange
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.stages import preprocess, target_encoding
 from toytip.stages.featurize import featurize
 

@@ -26,8 +26,8 @@ from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import REJECTS, TRIPS
 from toytip.core.time_values import NEW_YORK, other_reading, to_local
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import FIELDS_BY_NAME
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.fields import FIELDS_BY_NAME
 from toytip.errors import SchemaError, ToytipError
 from toytip.models.raw_trips import trips_to_table
 from toytip.serving.values import InvalidValuesError, read_values

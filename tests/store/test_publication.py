@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.trips import make_manifest, make_part_record, make_run, make_trips
 from toytip.core.tables import TRIPS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ConfigError, StoreError
 from toytip.store import maintenance
 from toytip.store.manifest import VersionRef

@@ -9,7 +9,7 @@ from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import make_manifest, make_part_record, make_trips, publish_table
 from toytip.config import Settings
 from toytip.core.tables import TRIPS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ConfigError, StoreError
 from toytip.pipeline.context import RunContext
 from toytip.progress.tracker import Progress

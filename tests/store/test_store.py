@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.trips import make_manifest, make_part_record, make_trips, publish_table, publish_trips
 from toytip.core.tables import TRIPS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import StoreError, StoreFormatError
 from toytip.store import maintenance
 from toytip.store.layout import new_version_id

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.trips import GOOD_TRIP, JANUARY, SCORING_TRIP, raw_table
 from toytip.core.number_values import MISSING_TEXTS, NUMBER_PATTERN
 from toytip.core.time_values import AMERICAN_TIME_PATTERN
-from toytip.datasets.tlc.fields import FIELDS, FIELDS_BY_NAME, source_column
+from toytip.datasets.tlc.taxis.fields import FIELDS, FIELDS_BY_NAME, source_column
 
 # Number of examples of each law in `make test-fuzz`. In `make test`, the examples are always equal.
 FUZZ_EXAMPLES = int(os.environ.get("TOYTIP_FUZZ_EXAMPLES", "0"))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.evaluation.report import (
     BaselineMetrics,
     ConfusionCounts,

@@ -17,9 +17,9 @@ from toytip.core.months import Month, parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import in_split, plan_split
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import source_column
-from toytip.datasets.tlc.synthetic import SyntheticSpec, generate_month
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.fields import source_column
+from toytip.datasets.tlc.taxis.synthetic import SyntheticSpec, generate_month
 from toytip.models.card import ModelCard
 from toytip.models.package import write_package
 from toytip.models.registered_model import RegisteredModel

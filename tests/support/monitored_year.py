@@ -14,8 +14,8 @@ from toytip.core.months import Month, parse_months
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import SyntheticSpec, generate_month
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import SyntheticSpec, generate_month
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.monitoring.comparison import MonitoringResult, run_monitoring
 from toytip.monitoring.history import MonitoringHistory

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from toytip.core.tables import FEATURES, PREDICTIONS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.store import maintenance
 from toytip.store.store import Store
 

@@ -7,8 +7,8 @@ from tests.support.trips import make_trips
 from toytip.core.model import Encoding
 from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import SCORES
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.zones import ZONE_ID_COUNT
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.zones import ZONE_ID_COUNT
 from toytip.stages import featurize
 from toytip.stages.postprocess import postprocess
 from toytip.stages.summarize import summarize_predictions

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import TRIPS
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.fields import FIELDS
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.fields import FIELDS
 from toytip.store.manifest import Manifest
 from toytip.store.run_manifest import RunManifest, RunStatus
 

@@ -22,7 +22,12 @@ from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
 from benchmarks.run import rotate
 from benchmarks.workloads import DEFAULTS, ELEVEN_FEATURES, PEER_NAMES, real_source
 from toytip.cluster import available_cores
-from toytip.datasets.tlc.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
+from toytip.datasets.tlc.taxis.synthetic import (
+    SYNTHETIC_MONTHS,
+    SyntheticSpec,
+    generate_month,
+    month_file_name,
+)
 
 WORK = """
 import subprocess, sys, time

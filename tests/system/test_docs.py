@@ -21,8 +21,8 @@ from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import make_manifest, make_part_record, publish_table, write_months
 from toytip.cli import app
 from toytip.core.months import parse_months
-from toytip.datasets.tlc.dataset import TLC
-from toytip.datasets.tlc.synthetic import SyntheticSpec, generate_month
+from toytip.datasets.tlc.taxis.dataset import TLC
+from toytip.datasets.tlc.taxis.synthetic import SyntheticSpec, generate_month
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.runs import FAST_RUN, parse_summary, require_error, run_toytip
 from toytip.core.months import Month
-from toytip.datasets.fhvhv.synthetic import invalid_rows, month_rows
+from toytip.datasets.tlc.fhvhv.synthetic import invalid_rows, month_rows
 
 MONTHS = [Month(2020, number) for number in (1, 2, 3, 4)]
 ROWS = 3_000

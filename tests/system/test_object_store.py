@@ -22,7 +22,7 @@ from tests.support.runs import parse_summary, require_error, run_toytip, start_t
 from tests.support.trips import make_part_record, make_run, make_trips, publish_trips, read_files
 from toytip.core.access import StorageOptions
 from toytip.core.tables import TRIPS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import SourceError, StoreError
 from toytip.io.access import open_file, open_file_io
 from toytip.io.local import LocalFileIO

@@ -24,8 +24,8 @@ from toytip.config import Settings
 from toytip.core import glossary
 from toytip.core.jsonable import FLATTEN, to_json
 from toytip.core.months import Month
-from toytip.datasets.rides import AVAILABILITY_DESCRIPTIONS
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.rides import AVAILABILITY_DESCRIPTIONS
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ConfigError, SchemaError
 from toytip.evaluation.metrics import compute_metrics
 from toytip.evaluation.tally import Tally

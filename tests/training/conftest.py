@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from toytip.core.splits import plan_split
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition
 from toytip.stages.clean import clean

@@ -8,7 +8,7 @@ from tests.training.data import NAMES
 from toytip.core.columns import LABEL_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.preprocess import similarity_order
 from toytip.training.boosting import (

@@ -14,7 +14,7 @@ from toytip.cluster.workers import HostResources, choose_ranks, workers_by_addre
 from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import split_names
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.infer import predict_probabilities
 from toytip.training import driver

@@ -8,7 +8,7 @@ from dask_ml.wrappers import ParallelPostFit
 from tests.training.data import NAMES
 from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.parameters import BoosterParams
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.estimators.parallel import BinnedXGBClassifier, fit_in_parallel
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.infer import predict_probabilities

@@ -8,8 +8,8 @@ from toytip.core.dataset.dataset import Dataset, load_dataset
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.synthetic import SyntheticFiles
 from toytip.core.text import join_words
-from toytip.datasets.fhvhv.dataset import FHVHV
-from toytip.datasets.tlc.dataset import TLC
+from toytip.datasets.tlc.fhvhv.dataset import FHVHV
+from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.datasets.words import KINDS, SYNTHETIC_KINDS
 from toytip.errors import ConfigError
 

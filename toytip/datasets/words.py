@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from toytip.core.dataset.segments import ALL_ROWS
-from toytip.datasets.fhvhv import names as fhvhv_names
-from toytip.datasets.fhvhv import words as fhvhv_words
-from toytip.datasets.tlc import names, words
+from toytip.datasets.tlc.fhvhv import names as fhvhv_names
+from toytip.datasets.tlc.fhvhv import words as fhvhv_words
+from toytip.datasets.tlc.taxis import names, words
 
 # The kinds of source files, such as taxi types.
 KINDS = (*names.TAXI_NUMBERS, *fhvhv_names.KIND_NUMBERS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toytip.config import Settings
-from toytip.datasets.zones import ZONE_ID_COUNT
+from toytip.datasets.tlc.zones import ZONE_ID_COUNT
 from toytip.errors import SourceError
 
 MAX_FOLDER_LEVELS = 4

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from toytip.core.dataset.slices import column_slice
-from toytip.datasets.rides import AIRPORT_SLICE, BOROUGH_SLICE, HOUR_SLICE, WEEKDAY_SLICE, distance_slice
-from toytip.datasets.tlc.words import VALUE_WORDS
+from toytip.datasets.tlc.rides import AIRPORT_SLICE, BOROUGH_SLICE, HOUR_SLICE, WEEKDAY_SLICE, distance_slice
+from toytip.datasets.tlc.taxis.words import VALUE_WORDS
 
 SLICES = (
     distance_slice("trip_distance"),

@@ -15,8 +15,8 @@ from toytip.core.dataset.declarations import (
 )
 from toytip.core.schema import Column, nullable_int
 from toytip.core.times import seconds_between
-from toytip.datasets.rides import HIGH_TIP_WORDS, TIME_FEATURES
-from toytip.datasets.tlc.words import CARD_WORDS
+from toytip.datasets.tlc.rides import HIGH_TIP_WORDS, TIME_FEATURES
+from toytip.datasets.tlc.taxis.words import CARD_WORDS
 
 HIGH_TIP_RATIO = 0.2
 CARD_PAYMENT_TYPE = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toytip.core.dataset.segments import SegmentWords
-from toytip.datasets.time_words import TIME_WORDS
+from toytip.datasets.tlc.time_words import TIME_WORDS
 
 # Source: the TLC's data dictionaries.
 VALUE_WORDS: dict[str, dict[str, str]] = {

@@ -15,8 +15,8 @@ from toytip.core.dataset.slices import MISSING, Slice, SliceCodes, column_slice,
 from toytip.core.dataset.words import LabelWords
 from toytip.core.times import hour, minute, weekday
 from toytip.datasets.row_rules import out_of_month_rule
-from toytip.datasets.time_words import TIME_WORDS
-from toytip.datasets.zones import ZONE_ID_COUNT
+from toytip.datasets.tlc.time_words import TIME_WORDS
+from toytip.datasets.tlc.zones import ZONE_ID_COUNT
 
 WORK_HOURS = tuple(range(8, 19))
 MAX_HOURS = 24
@@ -58,7 +58,7 @@ def stage_modules(package: str) -> dict[str, tuple[str, ...]]:
     """
 
     def modules_of(*names: str) -> tuple[str, ...]:
-        return ("datasets.rides", "datasets.row_rules", *(f"datasets.{package}.{name}" for name in names))
+        return ("datasets.tlc.rides", "datasets.row_rules", *(f"datasets.{package}.{name}" for name in names))
 
     return {
         "clean": modules_of("dataset", "fields", "layout", "names", "rules"),

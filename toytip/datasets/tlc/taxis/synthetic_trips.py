@@ -9,7 +9,7 @@ import numpy as np
 
 from toytip.core.arrays import BoolArray, Float64Array, Int64Array
 from toytip.core.months import Month
-from toytip.datasets.synthetic_city import (
+from toytip.datasets.tlc.synthetic_city import (
     AIRPORTS,
     CENTER_RADIUS,
     JFK,

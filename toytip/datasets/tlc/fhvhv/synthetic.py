@@ -14,8 +14,8 @@ import pyarrow as pa
 from toytip.core.arrays import Float64Array, Int64Array
 from toytip.core.dataset.synthetic import SyntheticFiles, SyntheticSpec
 from toytip.core.months import Month
-from toytip.datasets.fhvhv.names import DRIFT_KINDS
-from toytip.datasets.synthetic_city import (
+from toytip.datasets.tlc.fhvhv.names import DRIFT_KINDS
+from toytip.datasets.tlc.synthetic_city import (
     AIRPORTS,
     CENTER_RADIUS,
     KILOMETERS_PER_MILE,

@@ -17,7 +17,7 @@ import pyarrow as pa
 from toytip.core.arrays import Int64Array
 from toytip.core.dataset.synthetic import SyntheticFiles, SyntheticSpec
 from toytip.core.months import Month
-from toytip.datasets.synthetic_city import (
+from toytip.datasets.tlc.synthetic_city import (
     KILOMETERS_PER_MILE,
     MONTHLY_DRIFT,
     SYNTHETIC_MONTHS,
@@ -25,8 +25,8 @@ from toytip.datasets.synthetic_city import (
     count_invalid_rows,
     month_rows,
 )
-from toytip.datasets.tlc.names import DRIFT_KINDS
-from toytip.datasets.tlc.synthetic_trips import draw_trips
+from toytip.datasets.tlc.taxis.names import DRIFT_KINDS
+from toytip.datasets.tlc.taxis.synthetic_trips import draw_trips
 
 # Share of a month's rows that each cleaning rule must reject. The shares are close to those of real
 # months, except that every rule rejects some rows.

@@ -9,7 +9,7 @@ from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Feature, column_feature, feature, label
 from toytip.core.schema import Column, nullable_int
 from toytip.core.times import seconds_between
-from toytip.datasets.rides import HIGH_TIP_WORDS, TIME_FEATURES
+from toytip.datasets.tlc.rides import HIGH_TIP_WORDS, TIME_FEATURES
 
 HIGH_TIP_RATIO = 0.2
 

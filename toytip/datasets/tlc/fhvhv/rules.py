@@ -1,20 +1,20 @@
-"""The cleaning rules of taxi trips."""
+"""The cleaning rules of trips in high-volume for-hire vehicles."""
 
 from __future__ import annotations
 
 from toytip.core.arrays import BoolArray
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import rule
-from toytip.datasets.rides import non_positive_duration, out_of_month, overlong_trip
 from toytip.datasets.row_rules import any_missing, unreadable_value
+from toytip.datasets.tlc.rides import non_positive_duration, out_of_month, overlong_trip
 
 MAX_MILES = 300
 REQUIRED_COLUMNS = (
     "pickup_at",
     "dropoff_at",
-    "fare_amount",
-    "tip_amount",
-    "trip_distance",
+    "base_passenger_fare",
+    "tips",
+    "trip_miles",
     "PULocationID",
     "DOLocationID",
 )
@@ -28,20 +28,20 @@ def missing_value(trips: Columns) -> BoolArray:
 
 @rule
 def non_positive_fare(trips: Columns) -> BoolArray:
-    """The fare is zero or negative (a refund)."""
-    return trips["fare_amount"] <= 0
+    """The fare is zero or negative (a refund or a promotion)."""
+    return trips["base_passenger_fare"] <= 0
 
 
 @rule
 def negative_tip(trips: Columns) -> BoolArray:
     """The tip is negative."""
-    return trips["tip_amount"] < 0
+    return trips["tips"] < 0
 
 
 @rule
 def implausible_distance(trips: Columns) -> BoolArray:
     """The distance is negative or more than 300 miles."""
-    return (trips["trip_distance"] < 0) | (trips["trip_distance"] > MAX_MILES)
+    return (trips["trip_miles"] < 0) | (trips["trip_miles"] > MAX_MILES)
 
 
 RULES = (

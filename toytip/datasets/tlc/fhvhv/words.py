@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toytip.datasets.time_words import TIME_WORDS
+from toytip.datasets.tlc.time_words import TIME_WORDS
 
 # Source: the TLC's data dictionary of high-volume for-hire vehicles.
 VALUE_WORDS: dict[str, dict[str, str]] = {

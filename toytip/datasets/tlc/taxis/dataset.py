@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
-from toytip.datasets.rides import HOUR_AND_ZONE, MOMENTS, REPORT_NAMES, ZONE_RATES, stage_modules
-from toytip.datasets.tlc import docs, examples, features, fields, names, rules, slices, words
-from toytip.datasets.tlc.layout import LAYOUT
-from toytip.datasets.tlc.monitoring import MONITORING
-from toytip.datasets.tlc.synthetic import SYNTHETIC
+from toytip.datasets.tlc.rides import HOUR_AND_ZONE, MOMENTS, REPORT_NAMES, ZONE_RATES, stage_modules
+from toytip.datasets.tlc.taxis import docs, examples, features, fields, names, rules, slices, words
+from toytip.datasets.tlc.taxis.layout import LAYOUT
+from toytip.datasets.tlc.taxis.monitoring import MONITORING
+from toytip.datasets.tlc.taxis.synthetic import SYNTHETIC
 
 TLC = Dataset(
     name="tlc",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.slices import column_slice
-from toytip.datasets.fhvhv import docs, examples, features, fields, names, rules, words
-from toytip.datasets.fhvhv.layout import LAYOUT
-from toytip.datasets.fhvhv.monitoring import MONITORING
-from toytip.datasets.fhvhv.synthetic import SYNTHETIC
-from toytip.datasets.rides import (
+from toytip.datasets.tlc.fhvhv import docs, examples, features, fields, names, rules, words
+from toytip.datasets.tlc.fhvhv.layout import LAYOUT
+from toytip.datasets.tlc.fhvhv.monitoring import MONITORING
+from toytip.datasets.tlc.fhvhv.synthetic import SYNTHETIC
+from toytip.datasets.tlc.rides import (
     AIRPORT_SLICE,
     BOROUGH_SLICE,
     HOUR_AND_ZONE,

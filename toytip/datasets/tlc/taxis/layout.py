@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from toytip.core.dataset.field_names import spelling_of
 from toytip.core.dataset.layout import Layout
-from toytip.datasets.tlc.fields import TAXIS, match_fields, source_column
+from toytip.datasets.tlc.taxis.fields import TAXIS, match_fields, source_column
 
 # Columns that only files of green taxis have.
 _GREEN_SPELLINGS = {"triptype", "ehailfee"}

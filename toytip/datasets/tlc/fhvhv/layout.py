@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from toytip.core.dataset.field_names import spelling_of
 from toytip.core.dataset.layout import Layout
-from toytip.datasets.fhvhv.fields import source_column
+from toytip.datasets.tlc.fhvhv.fields import source_column
 
 
 def kinds_in_columns(names: Collection[str]) -> list[str]:
