@@ -9,6 +9,7 @@ the command exits with 1.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -30,6 +31,13 @@ from benchmarks.run import print_line, run_benchmarks
 from benchmarks.workloads import PEER_NAMES, WORKLOADS
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds the default value to the help of an option, if the option has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def main() -> int:
     """Run a command and return its exit code.
 
@@ -37,17 +45,23 @@ def main() -> int:
     """
     parser = make_parser()
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, stop)
     try:
         return int(options.command(options))
     except (results.InvalidInputError, OSError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
 
 
+def stop(number: int, _frame: object) -> None:
+    """End the benchmark, so that it ends the program that it measures."""
+    raise SystemExit(128 + number)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the commands."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    details = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
+    details = {"formatter_class": _HelpFormatter}
     _add_run_command(
         commands.add_parser("run", help="measure toytip and the other contenders (peers)", **details)
     )

@@ -172,7 +172,7 @@ def _exceeded_cap(limits: Limits, group: MemoryGroup | None) -> tuple[str, str] 
 def _raise_failure(
     name: str, exceeded: tuple[str, str] | None, errors: str, measurement: Measurement
 ) -> None:
-    outcome, cause = exceeded or ("failed", f"it failed: {errors[-2000:]}")
+    outcome, cause = exceeded or ("failed", f"it failed: {errors[-2000:].strip() or 'without a message'}")
     raise CommandFailedError(f"cannot measure {name}: {cause}", outcome, measurement)
 
 
@@ -193,8 +193,13 @@ def _add_first_task(measurement: Measurement, file: Path, started_at: float) -> 
 
 
 def _environment(local_directory: Path, first_task_file: Path) -> dict[str, str]:
-    """Return the environment of the command, without settings of toytip."""
+    """Return the environment of the command, without settings of toytip.
+
+    Python stores compiled modules, even if the system tells it not to. Each start of a program
+    would otherwise compile all modules again.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOYTIP_")}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     return {
         **inherited,
         "DASK_TEMPORARY_DIRECTORY": str(local_directory),

@@ -116,7 +116,7 @@ def _conform(workload: Workload, entries: list[Entry], options: argparse.Namespa
         cause = "the option --conformance-rows is 0"
     else:
         source = synthetic_source(options.data, options.conformance_rows, options.seed)
-        levels, limits = {}, Limits(options.timeout)
+        levels, limits = {}, Limits(options.timeout, options.memory_mb)
         for contender, _ in entries:
             levels[contender.name] = conform(contender, source, options.environments, limits)
             print_line(f"features of {contender.name}: {levels[contender.name]}")

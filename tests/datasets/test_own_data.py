@@ -162,7 +162,14 @@ BAD_DATASETS = {
     ),
     "field twice": (('Field("kwh"', 'Field("meter"'), "two fields have the name meter", "Rename"),
     "name of a field": (('("consumption",)', '("Meter ID",)'), "name", "Rename"),
-    "reserved field": (('Field("kwh"', 'Field("probability"'), "'probability'", "another name"),
+    "reserved field": (('Field("kwh"', 'Field("probability"'), "column probability of its own", "own_prob"),
+    "key of a path": (('Field("kwh"', 'Field("month"'), "column month of its own", 'Field("own_month"'),
+    "text twice": (('("HEAT PUMP", 1)', '("GAS", 1)'), "has the text 'GAS' twice", "Remove"),
+    "score column": (
+        ('score_columns=["meter"]', 'score_columns=["metre"]'),
+        "score_columns cannot contain 'metre'",
+        "meter?",
+    ),
     "availability": (
         ('available="forecast", req', 'available="later", req'),
         "'later'",
@@ -188,7 +195,7 @@ BAD_DATASETS = {
     ),
     "label without leak": (
         ('@label(needs=["next_kwh"]', '@label(needs=["kwh"]'),
-        "does not need next_kwh",
+        "it needs only columns that features can use, and not next_kwh",
         "Set leaks",
     ),
 }

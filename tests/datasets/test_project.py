@@ -160,7 +160,7 @@ BAD_MODULES = {
     "label without leak": (
         f"{HEADER}@label(needs=['dropoff_at'])\ndef mine(trips): ...\n",
         3,
-        "known only with the label",
+        "it needs only columns that features can use, and not",
         "Set leaks",
     ),
     "label of an unread column": (
@@ -351,6 +351,14 @@ def test_the_threads_of_a_worker_share_one_execution(monkeypatch):
         projects = list(pool.map(load_project, [module_of(source)] * 4))
     assert all(project is projects[0] for project in projects)
     assert sys.modules["builtins"].runs == 1
+
+
+def test_the_trial_ends_a_function_that_does_not_end(monkeypatch):
+    monkeypatch.setattr("toytip.datasets.project.time_limit.TRIAL_SECONDS", 0.2)
+    with pytest.raises(
+        ConfigError, match=r"mine \(bad.py, line \d+\): it takes longer than 0.2 s for a few rows"
+    ):
+        load_project(module_of(feature_source("[0 for row in iter(int, 1)]"), file="bad.py"))
 
 
 def test_an_error_at_run_time_has_the_line_too(project):

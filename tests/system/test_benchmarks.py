@@ -1,6 +1,8 @@
 """The benchmarks: measurements, the same work for all contenders, validity and comparisons."""
 
 import json
+import signal
+import subprocess
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,6 +23,7 @@ from benchmarks.quality import validate_rows
 from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
 from benchmarks.run import rotate
 from benchmarks.workloads import DEFAULTS, ELEVEN_FEATURES, PEER_NAMES, real_source
+from tests.support.runs import wait_until
 from toytip.cluster import available_cores
 from toytip.datasets.tlc.taxis.synthetic import (
     SYNTHETIC_MONTHS,
@@ -76,7 +79,25 @@ def test_a_command_that_exceeds_a_limit_is_killed(program, limits, outcome, caus
 def test_children_do_not_outlive_a_command():
     child = "import subprocess, sys; print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid)"
     pid = int(measure(["-c", child]).output)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    wait_until(lambda: has_ended(pid))
+
+
+def has_ended(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_benchmark_that_is_terminated_ends_its_command(tmp_path):
+    file = tmp_path / "pid"
+    command = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    code = (
+        "import signal; from benchmarks.__main__ import stop; from benchmarks.harness import measure; "
+        f"signal.signal(signal.SIGTERM, stop); measure(['-c', {command!r}])"
+    )
+    benchmark = subprocess.Popen([sys.executable, "-c", code])
+    pid = wait_until(lambda: file.exists() and int(file.read_text() or 0))
+    benchmark.terminate()
+    assert benchmark.wait() == 128 + signal.SIGTERM
+    wait_until(lambda: has_ended(pid))
 
 
 def test_a_command_has_no_settings_of_the_shell(monkeypatch):

@@ -171,4 +171,4 @@ def test_a_project_needs_a_source_with_its_columns(folder, tmp_path):
         tmp_path / "2024-01.parquet"
     )
     done = run_toytip("run", *OPTIONS, "--source", tmp_path / "2024-01.parquet", cwd=folder)
-    require_error(done, "column meter_id is missing", "Add the values of")
+    require_error(done, "column meter_id is missing", "add this name to the field")

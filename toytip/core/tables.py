@@ -10,6 +10,8 @@ from __future__ import annotations
 from toytip.core.schema import Column, Table
 from toytip.errors import SchemaError
 
+# The keys in the paths of tables, which readers add as columns.
+PARTITION_KEYS = ("version", "year", "month")
 _CLEANING_MODULES = (
     "datasets.registry",
     "sources.formats",

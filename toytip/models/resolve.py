@@ -115,7 +115,8 @@ def find_stored_model(
     failure = f"cannot find a model {_describe_kind(taxi, segment)}: {store.display_uri} has "
     if models:
         raise StoreError(f"{failure}such models, but no run passed", hint=NO_RUN_PASSED_HINT)
-    raise StoreError(f"{failure}none", hint="Train such a model with `toytip run`.")
+    option = "" if segment is None else f" --segment {segment}"
+    raise StoreError(f"{failure}none", hint=f"Train such a model with `toytip run{option}`.")
 
 
 def current_stored_model(store: Store, taxi: str, segment: str | None = None) -> Manifest | None:

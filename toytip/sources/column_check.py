@@ -41,6 +41,8 @@ from toytip.stages.conform import (
 )
 
 ADD_VALUES = "Add the values of {}."
+ADD_COLUMN = "Add {} to the files, or set required=False in the field."
+NAME_COLUMN = "If {} has another name in the files, add this name to the field."
 DOWNLOAD_PUBLISHED = "If the TLC published the file, download it again."
 # Times are in the wrong time zone if so many of them are 1 to 6 hours outside of the month of the
 # file, and inside of it with another reading. In the TLC's files, these hours have at most 1 % of
@@ -217,8 +219,13 @@ class _Findings:
         if field.required:
             name = column or self.dataset.layout.source_column(field.name, taxi)
             cause = "is missing" if column is None else "holds only nulls"
-            fix = SCORE_WITHOUT_TIPS if field.name in self.dataset.leaking_columns else ADD_VALUES
-            self.add_problem(f"column {name} {cause}", name, fix, DOWNLOAD_PUBLISHED)
+            self.add_problem(f"column {name} {cause}", name, *self._fixes_of_missing(field))
+
+    def _fixes_of_missing(self, field: Field) -> tuple[str, ...]:
+        if self.dataset.is_own:
+            return (ADD_COLUMN, NAME_COLUMN)
+        fix = SCORE_WITHOUT_TIPS if field.name in self.dataset.leaking_columns else ADD_VALUES
+        return fix, DOWNLOAD_PUBLISHED
 
     def add_type(
         self,

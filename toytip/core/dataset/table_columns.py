@@ -20,7 +20,8 @@ def table_columns(dataset: Dataset) -> dict[str, tuple[Column, ...]]:
     by_name = {declared.name: declared.column for declared in dataset.features}
     keys = (trips[0], Column(dataset.time_column, "datetime64[us]", repeats=False))
     label = Column(dataset.label.name, "bool")
-    scored = (*keys, *(by_name[name] for name in dataset.score_columns))
+    # The check of a module, which needs the columns, reports names that do not exist.
+    scored = (*keys, *(by_name[name] for name in dataset.score_columns if name in by_name))
     scored = (*scored, Column("probability", "float32", repeats=False))
     facts = (label, Column("split", "str"), Column("model_version", "str"))
     return {

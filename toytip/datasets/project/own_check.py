@@ -15,6 +15,7 @@ from toytip.core.dataset.own import SETTLED, OwnDataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.glossary import COLUMN_DOCS
 from toytip.core.redact import suggest_name
+from toytip.core.tables import PARTITION_KEYS
 from toytip.datasets.project.own import duration_of
 from toytip.datasets.project.user_code import Part
 from toytip.datasets.words import KINDS
@@ -65,8 +66,14 @@ def _shared(repeated: Mapping[str, tuple[str, ...]], declared: OwnDataset) -> li
 
 def _check_field(item: Field, declared: OwnDataset, part: Part) -> None:
     moments = tuple(declared.moments)
-    if not item.name.isidentifier() or item.name in COLUMN_DOCS:
-        raise part.error(f"the name of a field is {item.name!r}", "Use another name, which Python allows.")
+    if not item.name.isidentifier():
+        raise part.error(f"the name of a field is {item.name!r}", "Use a name that Python allows.")
+    if item.name in COLUMN_DOCS or item.name in PARTITION_KEYS:
+        raise part.error(
+            f"toytip has a column {item.name} of its own",
+            f'Rename the field, and add the name in the files, as in Field("own_{item.name}", '
+            f'"{item.kind}", ("{item.name}",)).',
+        )
     if item.kind not in FIELD_KINDS:
         raise part.error(f"the kind of the field {item.name} is {item.kind!r}", _choice(FIELD_KINDS))
     if item.available not in ("", *moments, SETTLED):
@@ -74,6 +81,9 @@ def _check_field(item: Field, declared: OwnDataset, part: Part) -> None:
         raise part.error(cause, _choice((*moments, SETTLED)))
     if any(text != text.upper() for text, _ in item.texts):
         raise part.error(f"a text of the field {item.name} is not in upper case", "Use upper case.")
+    texts = [text for text, _ in item.texts]
+    if repeated := sorted({text for text in texts if texts.count(text) > 1}):
+        raise part.error(f"the field {item.name} has the text {repeated[0]!r} twice", "Remove one of them.")
     try:
         if item.kind == "time":
             duration_of(item)

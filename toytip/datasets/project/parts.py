@@ -19,7 +19,7 @@ from toytip.core.dataset.own import OwnDataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.glossary import COLUMN_DOCS, ColumnDoc
 from toytip.core.redact import suggest_name
-from toytip.core.tables import FEATURES, PREDICTIONS, TRIPS
+from toytip.core.tables import FEATURES, PARTITION_KEYS, PREDICTIONS, TRIPS
 from toytip.datasets.project.code import ModuleCode
 from toytip.datasets.project.user_code import Part
 from toytip.errors import ConfigError
@@ -154,7 +154,7 @@ def _check_label(label: Label, base: Dataset) -> None:
     if not set(label.leaks or base.leaking_columns) & set(label.needs):
         names = " or ".join(base.leaking_columns) or "a column"
         raise part.error(
-            f"it does not need {names}, which are known only with the label",
+            f"it needs only columns that features can use, and not {names}",
             f'Set leaks, for example leaks=["{label.needs[-1]}"]: the columns that no feature may use.',
         )
 
@@ -256,7 +256,7 @@ def _require_columns(part: Part, needs: Iterable[str], columns: Iterable[str]) -
 
 
 def _require_free_name(part: Part, taken: Iterable[str]) -> None:
-    if part.name in taken:
+    if part.name in {*taken, *PARTITION_KEYS}:
         raise part.error("toytip has a column of this name", "Rename the function.")
 
 

@@ -21,6 +21,7 @@ from toytip.core.number_values import read_amounts, replace_texts
 from toytip.core.schema import Column
 from toytip.core.tables import TRIPS
 from toytip.datasets.project.parts import Declared, Parts, function_of, part_of
+from toytip.datasets.project.time_limit import limit_time
 from toytip.datasets.project.user_code import NUMBER_KINDS, TRUTH_KINDS
 
 # A Wednesday. The rows are from two days.
@@ -69,7 +70,7 @@ def record_needs(parts: Parts, base: Dataset) -> Parts:
 
 def _used_columns(rule: Rule, base: Dataset) -> tuple[str, ...]:
     rows = _RecordedRows(trial_rows(base))
-    with _quiet():
+    with _quiet(), limit_time(part_of(rule)):
         rule.rejects(rows)
     # A rule can read all columns at once, for example as a frame.
     return tuple(name for name in rows if name in rows.used) or tuple(rows)
@@ -104,7 +105,7 @@ def try_parts(parts: Parts, dataset: Dataset) -> None:
 def _try_part(declared: Declared, trips: Mapping[str, Values], kinds: str) -> None:
     """Raise ConfigError if the values of a part have another kind, or depend on other rows."""
     compute: Callable[[Columns], Values] = function_of(declared)
-    with _quiet():
+    with _quiet(), limit_time(part_of(declared)):
         values = compute(trips)
         if values.dtype.kind not in kinds:
             numbers = "True or False" if kinds == TRUTH_KINDS else "numbers"

@@ -58,7 +58,11 @@ def stage_modules(package: str) -> dict[str, tuple[str, ...]]:
     """
 
     def modules_of(*names: str) -> tuple[str, ...]:
-        return ("datasets.tlc.rides", "datasets.row_rules", *(f"datasets.{package}.{name}" for name in names))
+        return (
+            "datasets.tlc.rides",
+            "datasets.row_rules",
+            *(f"datasets.tlc.{package}.{name}" for name in names),
+        )
 
     return {
         "clean": modules_of("dataset", "fields", "layout", "names", "rules"),

@@ -190,7 +190,7 @@ def _match(context: RunContext, case: _Case) -> MatchedPredictions:
         faults = matched.faults.describe(f"version {case.version}")
         raise SourceError(
             f"cannot judge predictions {name}: {faults}",
-            hint="Write exactly one prediction for each test trip, "
+            hint="Write exactly one prediction for each test trip, with a probability from 0 to 1, "
             "or select the version of these trips with --input-version.",
         )
     if not matched.counts.judged:
