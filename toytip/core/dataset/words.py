@@ -45,7 +45,6 @@ def default_label_words(name: str) -> LabelWords:
     """Return words for positive labels for which nobody has written words.
 
     >>> default_label_words("generous_tip").many
-    'trips with generous tip'
+    'trips with the label generous_tip'
     """
-    words = name.replace("_", " ")
-    return LabelWords(one=words, many=f"trips with {words}")
+    return LabelWords(one=name.replace("_", " "), many=f"trips with the label {name}")
