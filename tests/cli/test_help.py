@@ -181,7 +181,7 @@ def test_choices_equal_the_values_in_the_code():
     [
         (("run", "--env", "test"), "'dev', 'prod'"),
         (("run", "--feature-set", "settled"), "Choose seed, pickup, dropoff, payment"),
-        (("run", "--segment", "cash"), "Choose all or card."),
+        (("run", "--segment", "cash"), "Set --segment all or card."),
         (("run", "--gate", "maybe"), "'on', 'dry-run', 'off'"),
         (("run", "--progress", "grid"), "'auto', 'plain', 'none'"),
         (("run", "--start-method", "fork"), "'forkserver', 'spawn'"),
