@@ -121,7 +121,7 @@ def test_an_interrupted_training_resumes_to_the_same_model(rows, expected, tmp_p
 def test_a_training_survives_a_lost_worker(tmp_path, caplog):
     """The remaining worker trains the same model, from the latest checkpoint."""
     rows = make_higgs(20_000)[[*FEATURES, "label"]]
-    params = {"n_estimators": 150, "subsample": 0.8, "colsample_bytree": 0.8}
+    params = {"n_estimators": 400, "subsample": 0.8, "colsample_bytree": 0.8}
     expected = ExactXGBClassifier(**params).fit(rows, "label")
     cluster.prestart_forkserver("forkserver")
     with cluster.connect(Settings.load(workers=2, threads_per_worker=1)) as client:

@@ -28,7 +28,7 @@ KNOBS = {
     "min_child_weight": {"min_child_weight": 20.0},
     "reg_lambda": {"reg_lambda": 7.0},
     "reg_alpha": {"reg_alpha": 5.0},
-    "gamma": {"gamma": 20.0},
+    "gamma": {"gamma": 40.0},
     "scale_pos_weight": {"scale_pos_weight": 2.5},
     "monotone_constraints": {"monotone_constraints": {"column_0": -1, "column_21": 1}},
     "colsample_bytree": {"colsample_bytree": 0.4},

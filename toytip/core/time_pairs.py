@@ -87,5 +87,5 @@ def find_contradiction(raw: pa.Table, pickup: str, dropoff: str) -> Contradictio
 def _count_usual(start: npt.NDArray[np.datetime64], end: npt.NDArray[np.datetime64]) -> tuple[int, int]:
     """Return the numbers of trips with a usual duration, and of trips with both times."""
     duration = end - start
-    usual = (duration > np.timedelta64(0)) & (duration <= np.timedelta64(USUAL_HOURS, "h"))
+    usual = (duration > np.timedelta64(0, "us")) & (duration <= np.timedelta64(USUAL_HOURS, "h"))
     return int(np.count_nonzero(usual)), int(np.count_nonzero(~np.isnat(duration)))
