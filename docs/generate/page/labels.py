@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from benchmarks.workloads import EVERYTHING
+
 # The work of toytip in a contender whose name has a suffix.
 TOYTIP_WORK = {
     "-unchanged": "the same command again",
     "-new-month": "latest month with the champion",
-    "-everything": "with gate, report and monitoring",
 }
 
 
@@ -18,8 +19,8 @@ def contender_label(name: str) -> str:
     >>> contender_label("toytip-1"), contender_label("toytip-2-unchanged"), contender_label("ray")
     ('toytip, 1 worker', 'toytip, 2 workers, the same command again', 'ray')
     """
-    if name == "toytip-everything":
-        return f"toytip, 2 workers, {TOYTIP_WORK['-everything']}"
+    if name == EVERYTHING:
+        return "toytip, 2 workers, with gate, report and monitoring"
     match = re.fullmatch(r"toytip-(\d+)(-[a-z-]+)?", name)
     if match is None or (match[2] and match[2] not in TOYTIP_WORK):
         return name
