@@ -19,6 +19,7 @@ import pytest
 
 from tests.support.runs import FAST_RUN, ModelRun, parse_summary, run_toytip
 from tests.support.trips import REAL_DATA_DIR
+from tests.support.warm_process import COMMAND_VARIABLES
 from toytip.core.model import TrainedModel
 from toytip.core.months import parse_months
 from toytip.datasets.tlc.taxis.synthetic import SyntheticSpec, generate_month, month_file_name
@@ -42,6 +43,18 @@ _STATE_FOLDER = tempfile.TemporaryDirectory(prefix="state-")
 os.environ["XDG_STATE_HOME"] = _STATE_FOLDER.name
 # If two clusters request the same port at once, Dask's server leaks the socket of one of them.
 os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")
+
+
+@pytest.fixture(autouse=True)
+def process_state() -> Iterator[None]:
+    """Restore what one test could leave to all later tests: the folder and the variables."""
+    folder, variables = Path.cwd(), dict(os.environ)
+    yield
+    os.chdir(folder)
+    for name in set(os.environ) - set(variables):
+        if not name.startswith(COMMAND_VARIABLES):
+            del os.environ[name]
+    os.environ.update(variables)
 
 
 @pytest.fixture

@@ -514,10 +514,10 @@ def test_a_copy_among_the_parts_is_a_warning(copy, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a,b", "a[1]", "a b", "a*b", "a?b", "50%", "ümläut", "a#b", "~a"])
-def test_any_folder_name_can_be_the_source(name, tmp_path):
+def test_any_folder_name_can_be_the_source(name, tmp_path, monkeypatch):
     write_months(tmp_path / name, TABLES, "green")
     assert open_source(str(tmp_path / name)).rows == ROWS
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert open_source(f"{name}/").rows == ROWS
 
 
