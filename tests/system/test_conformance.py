@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import results, workloads
-from benchmarks.bands import Data, Variant, load_data, train_auc
+from benchmarks.bands import EQUAL_MODELS, Data, Variant, load_data, train_auc
 from benchmarks.conformance.check import check_rows
 from benchmarks.conformance.definition import define_month
 from benchmarks.conformance.differences import score_days
 from benchmarks.conformance.expected import digest_months, load_expected, record_of
 from benchmarks.contenders import make_engine
 from benchmarks.engine_folders import load_engine
-from benchmarks.quality import AUC_BANDS, MIN_AUC
+from benchmarks.quality import AUC_BANDS, AUC_MARGIN, MIN_AUC
 from benchmarks.workloads import ELEVEN_FEATURES, BenchmarkSource, synthetic_source
 from tests.system.test_benchmarks import call
 from tests.system.test_engine_folders import write_engine
@@ -322,11 +322,17 @@ def test_the_rules_show_the_bands():
 
 def test_the_band_separates_measured_models():
     rows = results.load_single_values(results.RESULTS_FOLDER, "auc-band").values()
-    assert len(rows) == 13
+    assert len(rows) == 17
     for row in rows:
         assert (row["low"], row["high"]) in AUC_BANDS.values()
         is_inside = row["low"] <= row["auc"] <= row["high"]
         assert is_inside == (row["is_good"] or row["name"] in NOT_FOUND_BY_AUC), row["name"]
+
+
+def test_the_margin_contains_the_differences_between_equal_models():
+    rows = results.load_single_values(results.RESULTS_FOLDER, "auc-band")
+    values = [rows[name]["auc"] for name in EQUAL_MODELS]
+    assert 0.5 * AUC_MARGIN < max(values) - min(values) < AUC_MARGIN
 
 
 CHANGES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from benchmarks.quality import AUC_MARGIN
 from benchmarks.ratios import Ratio, paired_ratio
 from benchmarks.results import Row
 from docs.generate.page.views import Contestant, View
@@ -97,7 +98,10 @@ def _ratio(own: list[Row], peer: list[Row], column: str) -> Ratio | None:
 
 
 def _quality_verdict(own: Contestant, peer: Contestant) -> Verdict:
-    """Compare the AUC. Only the paired difference of both on the same trips decides."""
+    """Compare the AUC. Only the paired difference of both on the same trips decides.
+
+    Its interval contains the chance of the test trips, and the margin is the chance of the training.
+    """
     assert own.auc is not None
     assert peer.auc is not None
     difference = own.auc.value - peer.auc.value
@@ -105,7 +109,7 @@ def _quality_verdict(own: Contestant, peer: Contestant) -> Verdict:
     found, outcome, interval = peer.auc_interval, UNDECIDED, "no interval was measured"
     if found is not None and found.to == own.name:
         low, high = -found.high, -found.low
-        outcome = WIN if low > 0 else LOSS if high < 0 else UNDECIDED
+        outcome = WIN if low > AUC_MARGIN else LOSS if high < -AUC_MARGIN else UNDECIDED
         interval = f"{format_signed(low)} to {format_signed(high)}"
     text = (
         f"The AUC of toytip is {abs(difference):.4f} {direction} ({interval}): "
