@@ -15,11 +15,11 @@ help:
 	@echo "make test          Run lint, type checks and tests (ARGS='-k store' selects tests)"
 	@echo "make lint          Run ruff, mypy, the import contracts and the language check"
 	@echo "make coverage      Run the tests and report line coverage, workers included"
-	@echo "make test-store    Test the store on a real S3 server (installs the server)"
+	@echo "make test-store    Test the store on an S3 server, and the registry on an MLflow server (installs both)"
 	@echo "make test-faults   Kill runs at many points, on a local disk and on S3, and print the figures"
 	@echo "make test-cluster  Test SSH, Slurm, images and network partitions on several hosts (needs root)"
 	@echo "make test-deploy   Test the Docker Compose and Kubernetes files, and the images (needs root)"
-	@echo "make test-volume   Test monitoring and estimators with many rows, and the server with all trips of a year"
+	@echo "make test-volume   Test monitoring, estimators, the server and the memory of a run with many rows"
 	@echo "make test-browser  Test the report, the run dashboard, the benchmark page and the site in Chromium"
 	@echo "make test-fuzz     Send any files, trips and requests through toytip (FUZZ_EXAMPLES=2000 per law)"
 	@echo "make examples      Execute the notebooks (TOYTIP_EXAMPLE_SOURCE names real months of 2020)"
@@ -73,11 +73,19 @@ $(STORE_STAMP): $(DEV_STAMP)
 	$(PIP) -e '.[dev,object-store,delta,cloud]'
 	@touch $@
 
+# The server of MLflow needs an older pyarrow than toytip, and therefore has an environment of its own.
+MLFLOW_STAMP := .venv/.mlflow-installed
+$(MLFLOW_STAMP): $(STORE_STAMP)
+	$(PYTHON) -m venv .venv/mlflow
+	grep -v "^pyarrow==" constraints.txt > .venv/mlflow-constraints.txt
+	.venv/mlflow/bin/python -m pip install --quiet --disable-pip-version-check -c .venv/mlflow-constraints.txt mlflow
+	@touch $@
+
 # The tests of Azure also need an emulator that is not on PyPI: `npm install --global azurite`.
-test-store: $(STORE_STAMP)
+test-store: $(MLFLOW_STAMP)
 	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py tests/system/test_object_store_faults.py $(ARGS)
 	$(BIN)/python -m pytest tests/sources/test_delta.py
-	$(BIN)/python -m pytest -m object_store tests/sources/test_cloud_sources.py
+	$(BIN)/python -m pytest -m object_store tests/sources/test_cloud_sources.py tests/models/test_mlflow_server.py
 
 test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/system/test_faults.py tests/system/test_commit_faults.py $(ARGS)
@@ -104,7 +112,8 @@ test-deploy: $(DEPLOY_STAMP)
 
 test-volume: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m volume tests/monitoring/test_comparison.py tests/serving/test_exactness.py \
-	  tests/training/test_exact_estimators.py tests/training/test_estimators_on_clusters.py $(ARGS)
+	  tests/training/test_exact_estimators.py tests/training/test_estimators_on_clusters.py \
+	  tests/system/test_one_row_group.py $(ARGS)
 
 # All laws of the tests with more and different examples, and Schemathesis against `toytip serve`.
 FUZZ_STAMP := .venv/.fuzz-installed

@@ -198,6 +198,38 @@ def test_a_server_whose_artifacts_cannot_be_written_is_an_error(location, stub, 
         assert str(caught.value).endswith("names: the server answers 500")
 
 
+@pytest.mark.parametrize("lists_files", [True, False])
+def test_a_folder_in_which_the_server_does_not_find_files_is_a_warning(lists_files, stub, tmp_path, caplog):
+    stub.artifact_location, stub.lists_files = str(tmp_path / "root"), lists_files
+    Registry(stub.uri, "x", None).require_usable(write=True)
+    assert ("does not find them" in caplog.text) is not lists_files
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()], "the small file is deleted again"
+    assert stub.requests[-1].endswith("/runs/delete")
+
+
+def test_a_deleted_experiment_of_a_server_is_an_error(stub):
+    stub.has_experiment, stub.lifecycle_stage = True, "deleted"
+    with pytest.raises(RegistryError, match="the MLflow experiment x is deleted") as caught:
+        Registry(stub.uri, "x", None).require_usable(write=True)
+    assert f"MLFLOW_TRACKING_URI={stub.uri} mlflow experiments restore --experiment-id 1" in caught.value.hint
+
+
+def test_a_deleted_experiment_of_a_database_is_an_error(tmp_path):
+    registry = Registry(f"sqlite:///{tmp_path / 'registry.db'}", "x", str(tmp_path / "models"))
+    registry.require_usable(write=True)
+    with silence_mlflow():
+        experiment = registry._experiment_id()
+        registry.require_usable(write=True)
+        registry._client.delete_experiment(experiment)
+    registry.require_usable(write=False)
+    with pytest.raises(RegistryError, match="the MLflow experiment x is deleted") as caught:
+        registry.require_usable(write=True)
+    assert f"mlflow experiments restore --experiment-id {experiment}`" in caught.value.hint
+    with silence_mlflow():
+        registry._client.restore_experiment(experiment)
+    registry.require_usable(write=True)
+
+
 @pytest.mark.parametrize(("retries", "requests"), [(None, 2), ("0", 1)])
 def test_the_check_repeats_a_request_once_or_as_often_as_the_user_wants(retries, requests, stub, monkeypatch):
     stub.refuses_artifacts = True

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.support import http_server
+from toytip.models.experiment import PROBE_NAME
 
 NO_EXPERIMENT = {
     "error_code": "RESOURCE_DOES_NOT_EXIST",
@@ -21,13 +22,18 @@ NOT_FOUND = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>"
 
 @dataclass
 class MlflowStub:
-    """The server. `refusal` is a status and a text with which it refuses every request."""
+    """The server. `refusal` is a status and a text with which it refuses every request.
+
+    With `lists_files`, it finds the file that a client stores in the folder of a run.
+    """
 
     uri: str = ""
     artifact_location: str = "mlflow-artifacts:/1"
     refusal: tuple[int, str] | None = None
     refuses_artifacts: bool = False
     has_experiment: bool = False
+    lifecycle_stage: str = "active"
+    lists_files: bool = True
     artifacts: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
@@ -41,13 +47,20 @@ class MlflowStub:
             return 200, json.dumps({"experiment_id": "1"})
         if "/experiments/get" in path:
             return self.reply_to_experiment()
-        return (200, "{}") if path.startswith("/api/") else (404, NOT_FOUND)
+        return self.reply_to_run(path) if path.startswith("/api/") else (404, NOT_FOUND)
+
+    def reply_to_run(self, path: str) -> tuple[int, str]:
+        if path.endswith("/runs/create"):
+            info = {"run_id": "r1", "artifact_uri": f"{self.artifact_location}/r1/artifacts"}
+            return 200, json.dumps({"run": {"info": info}})
+        is_found = path.endswith("/artifacts/list") and self.lists_files
+        return 200, json.dumps({"files": [{"path": PROBE_NAME}]}) if is_found else "{}"
 
     def reply_to_experiment(self) -> tuple[int, str]:
         if not self.has_experiment:
             return 404, json.dumps(NO_EXPERIMENT)
         experiment = {"experiment_id": "1", "name": "x", "artifact_location": self.artifact_location}
-        return 200, json.dumps({"experiment": {**experiment, "lifecycle_stage": "active"}})
+        return 200, json.dumps({"experiment": {**experiment, "lifecycle_stage": self.lifecycle_stage}})
 
     def reply_to_artifact(self, method: str, path: str, body: bytes) -> tuple[int, str]:
         if self.refuses_artifacts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, RegistryError
 from toytip.io.base import uri_scheme
 from toytip.models.database import database_uri, ensure_database, lock_database, open_client
+from toytip.models.experiment import check_artifacts, check_experiment, log_metrics, open_experiment
 from toytip.models.mlflow_env import error_cause, import_pyfunc, mlflow_exceptions, silence_mlflow
 from toytip.models.model_versions import read_from_file, read_with_client
 from toytip.models.registered_model import (
@@ -40,8 +42,10 @@ from toytip.models.registered_model import (
     reasons_tag,
     utc_now,
 )
-from toytip.models.registry_check import check_artifacts, check_database, check_server, registry_hint
+from toytip.models.registry_check import check_database, check_server, registry_hint
 from toytip.store.layout import Layout
+
+log = logging.getLogger(__name__)
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_FILES_FOLDER = "files"
@@ -110,12 +114,14 @@ class Registry:
         if self.artifacts is not None:
             if write:
                 with self._as_registry_error(), lock_database(self._database):
-                    pass
+                    check_experiment(self._database, self.name)
             return
         self.list_models()
         if write:
             with silence_mlflow(), self._as_registry_error():
-                check_artifacts(self._client, self.uri, self._experiment_id())
+                warning = check_artifacts(self._client, self.uri, self._experiment_id())
+            if warning:
+                log.warning("%s", warning)
 
     def prepare(self, *, create: bool) -> None:
         """Import MLflow, and open the registry, so that later calls are fast.
@@ -166,8 +172,7 @@ class Registry:
             if registered := find_run(self.list_models(), run_version):
                 return registered
             run = self._client.create_run(self._experiment_id(), run_name=run_version, tags=tags)
-            for name, value in metrics.items():
-                self._client.log_metric(run.info.run_id, name, value)
+            log_metrics(self._client, run.info.run_id, metrics)
             source = self._save_files(folder, run.info.run_id)
             self._client.set_terminated(run.info.run_id)
             with contextlib.suppress(*mlflow_exceptions()):
@@ -200,11 +205,7 @@ class Registry:
         return str(item.source) if self.artifacts is None else self._artifact_folder(item.run_id).as_uri()
 
     def _experiment_id(self) -> str:
-        if self._client.get_experiment_by_name(self.name) is None:
-            location = Path(self.artifacts).absolute().as_uri() if self.artifacts else None
-            with contextlib.suppress(*mlflow_exceptions()):  # another run of a server may create it
-                self._client.create_experiment(self.name, artifact_location=location)
-        return str(self._client.get_experiment_by_name(self.name).experiment_id)
+        return open_experiment(self._client, self.uri, self.name, self.artifacts)
 
     def record_decision(self, model: RegisteredModel, decision: str, reasons: Sequence[str]) -> None:
         """Store the decision of the promotion gate about a model, and the reasons."""

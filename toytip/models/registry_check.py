@@ -1,4 +1,4 @@
-"""Check a registry before any work: read its database or its server, and store a small file.
+"""Check a registry before any work: read its database, or ask its server.
 
 Otherwise, a run would find out after its training that it cannot register the model.
 """
@@ -9,24 +9,18 @@ import contextlib
 import os
 import re
 import sqlite3
-import tempfile
 import urllib.parse
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import RegistryError
 from toytip.io.aws_profile import profile_values
 from toytip.io.connection import require_answer
 from toytip.io.endpoint import find_ca_file
-from toytip.models.mlflow_env import error_cause, limit_requests
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 BUSY_TIMEOUT_S = 10
-PROBE_NAME = "toytip-probe.txt"
 WITHOUT_REGISTRY = "To run without the registry, set --gate off."
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 # MLflow reads this variable. toytip sets the variable to the authority that its own clients trust.
@@ -141,29 +135,3 @@ def check_server(uri: str) -> None:
         raise RegistryError(f"{failure}: {cause}", hint=registry_hint(None))
     if answer.status >= 500:
         raise RegistryError(f"{failure}: it answers {answer.status} {body}", hint=registry_hint(None))
-
-
-def check_artifacts(client: MlflowClient, uri: str, experiment_id: str) -> None:
-    """Store a small file where the server stores the files of models, and delete the file.
-
-    Raises RegistryError if this process cannot write there. The folder can be on the host of the
-    server, or in an object store for which this process has no credentials.
-    """
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    location = client.get_experiment(experiment_id).artifact_location
-    try:
-        repository = get_artifact_repository(location, tracking_uri=uri)
-        with limit_requests(), tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, PROBE_NAME)
-            file.write_text("toytip checks whether it can store files\n", encoding="utf-8")
-            repository.log_artifact(str(file))
-    except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
-        raise RegistryError(
-            f"cannot store files of models in {mask_credentials(location)}, which the MLflow server at "
-            f"{mask_credentials(uri)} names: {mask_credentials(error_cause(error))}",
-            hint="Start the server with --serve-artifacts, or make its artifact root writable for this "
-            f"machine. {WITHOUT_REGISTRY}",
-        ) from None
-    with contextlib.suppress(Exception):  # not every storage can delete
-        repository.delete_artifacts(PROBE_NAME)
