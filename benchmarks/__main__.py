@@ -50,6 +50,8 @@ def main() -> int:
         return int(options.command(options))
     except (results.InvalidInputError, OSError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(128 + signal.SIGINT, f"{parser.prog}: interrupted\n")
 
 
 def stop(number: int, _frame: object) -> None:

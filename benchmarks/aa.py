@@ -17,6 +17,7 @@ from benchmarks.machine.facts import machine_columns, timestamp
 from benchmarks.results import Row
 from benchmarks.rows import Entry, make_row
 from benchmarks.run import print_line, temporary_folder
+from benchmarks.run_rows import RunFile
 from benchmarks.workloads import ELEVEN_FEATURES, synthetic_source
 
 WORKLOAD = "aa"
@@ -52,22 +53,25 @@ class Summary:
 
 
 def run_aa(options: argparse.Namespace) -> int:
-    """Measure toytip in pairs, compare the sides of each comparison, and print the summary."""
+    """Measure toytip in pairs, compare the sides of each comparison, and print the summary.
+
+    Until all comparisons are finished, the row in the result file is marked as partial.
+    """
     results.check_output(options.output)
     source = synthetic_source(options.data, options.rows, options.seed)
     entry = Entry(ELEVEN_FEATURES.make_toytip(options.workers), source)
     task = BenchmarkTask(source.folder, options.rounds, ELEVEN_FEATURES.max_depth)
-    changes = []
+    keys = {"workload": WORKLOAD, "name": f"{entry.contender.name}, {source.rows:,} rows", "run": timestamp()}
+    changes, file = list[MeasuredChange](), RunFile(options.output)
     for trial in range(options.trials):
         changes.append(_compare_once(entry, task, options.repeats, trial))
         print_line(f"comparison {trial}: {changes[-1]}")
-    summary = Summary.of(changes)
+        summary, partial = Summary.of(changes), {"partial": len(changes) < options.trials}
+        file.replace([{**keys, **asdict(summary), **partial, **machine_columns()}])
     print_line(
         f"no change in {summary.no_change} of {summary.comparisons} comparisons of toytip with itself, "
         f"with {summary.pairs} pairs each"
     )
-    keys = {"workload": WORKLOAD, "name": f"{entry.contender.name}, {source.rows:,} rows", "run": timestamp()}
-    results.append_result(options.output, {**keys, **asdict(summary), **machine_columns()})
     return 0
 
 

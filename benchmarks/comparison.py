@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.quality import aucs_differ
 from benchmarks.ratios import Ratio, paired_ratio
-from benchmarks.results import WORK_COLUMNS, Row, group_by, is_toytip
+from benchmarks.results import WORK_COLUMNS, Row, group_by, is_toytip, last_run
 
 # Two results of toytip are comparable if they have equal values in these columns.
 SAME_WORK_COLUMNS = ("name", *WORK_COLUMNS, "workers", "threads")
@@ -85,11 +85,11 @@ def _latest_repeats(rows: list[Row]) -> dict[tuple[object, ...], dict[int, Toyti
     peers_by_repeat = group_by([row for row in valid if not is_toytip(row)], "run", *WORK_COLUMNS, "repeat")
     repeats: dict[tuple[object, ...], dict[int, ToytipRepeat]] = {}
     for key, toytip_rows in group_by(filter(is_toytip, valid), *SAME_WORK_COLUMNS).items():
-        last_run = max(row["run"] for row in toytip_rows)
+        run = last_run(toytip_rows)
         repeats[key] = {}
-        for row in (row for row in toytip_rows if row["run"] == last_run):
+        for row in (row for row in toytip_rows if row["run"] == run):
             work = tuple(row[column] for column in WORK_COLUMNS)
-            peers = peers_by_repeat.get((last_run, *work, row["repeat"]), [])
+            peers = peers_by_repeat.get((run, *work, row["repeat"]), [])
             repeats[key][row["repeat"]] = ToytipRepeat(row, {peer["name"]: peer for peer in peers})
     return repeats
 

@@ -30,6 +30,8 @@ SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR = 0.5, 50
 # interface. The first command needs root, the second needs the right to create user namespaces.
 LOOPBACK_ONLY = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 NAMESPACES = (("unshare", "--net"), ("unshare", "--user", "--map-root-user", "--net"))
+# Maximum number of characters of a cause, and of the end of stderr in a row.
+MAX_CAUSE, MAX_STDERR = 500, 2_000
 
 
 @dataclass
@@ -72,12 +74,24 @@ NO_LIMITS = Limits()
 
 
 class CommandFailedError(RuntimeError):
-    """A command that failed or exceeded a limit, with its measurement until then."""
+    """A command that failed or exceeded a limit, with its measurement until then.
 
-    def __init__(self, message: str, outcome: str, measurement: Measurement) -> None:
+    `outcome` is `failed`, `timeout` or `out of memory`. A command that failed on its own has an
+    exit code, which is negative for a signal, and the end of its stderr.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        outcome: str,
+        measurement: Measurement,
+        *,
+        exit_code: int | None = None,
+        stderr: str = "",
+    ) -> None:
         super().__init__(message)
         self.outcome, self.measurement = outcome, measurement
-        """`failed`, `timeout` or `out of memory`."""
+        self.exit_code, self.stderr = exit_code, stderr
 
 
 @functools.cache
@@ -97,6 +111,7 @@ def loopback_prefix() -> tuple[str, ...]:
 def measure(
     command: Sequence[str],
     *,
+    name: str = "",
     exit_codes: Collection[int] = (0,),
     isolated: bool = False,
     program: str = sys.executable,
@@ -108,12 +123,12 @@ def measure(
     `program` is Python by default. `variables` are added to the environment. With `isolated`, the
     program has only the loopback interface, if the system allows it. Raises CommandFailedError if
     the program exceeds a limit, or if it exits with a code that is not in `exit_codes`. The error
-    then has the text that the program wrote to stderr.
+    then has the last line that the program wrote to stderr. `name` is the name in the error.
     """
     prefix = loopback_prefix() if isolated else ()
     with (
         tempfile.TemporaryDirectory() as folder,
-        tempfile.TemporaryFile("w+") as errors,
+        tempfile.TemporaryFile("w+", errors="replace") as errors,
         memory_group(limits.memory_mb) as group,
     ):
         local_directory, first_task_file = Path(folder, "dask"), Path(folder, "first-task.json")
@@ -124,6 +139,7 @@ def measure(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            errors="replace",
             env={**_environment(local_directory, first_task_file), **(variables or {})},
             start_new_session=True,
         )
@@ -141,12 +157,12 @@ def measure(
             _kill_group(process.pid, signal.SIGKILL)  # children that outlive the program
         measurement = sampler.finish(output, wall_s)
         measurement.memory_cap = _memory_cap(limits, group)
-        exceeded = sampler.exceeded
-        if process.returncode not in exit_codes:
-            exceeded = exceeded or _exceeded_cap(limits, group)
-        if exceeded or process.returncode not in exit_codes:
+        has_failed = process.returncode not in exit_codes
+        exceeded = sampler.exceeded or (_exceeded_cap(limits, group) if has_failed else None)
+        if has_failed or exceeded:
             errors.seek(0)
-            _raise_failure(" ".join(map(str, command[:3])), exceeded, errors.read(), measurement)
+            name = name or " ".join(map(str, command[:3]))
+            raise _failure(name, exceeded, process.returncode, errors.read(), measurement)
         _add_first_task(measurement, first_task_file, started_at)
     return measurement
 
@@ -169,11 +185,35 @@ def _exceeded_cap(limits: Limits, group: MemoryGroup | None) -> tuple[str, str] 
     return "out of memory", f"the kernel ended a process at the limit of {limits.memory_mb:,} MB"
 
 
-def _raise_failure(
-    name: str, exceeded: tuple[str, str] | None, errors: str, measurement: Measurement
-) -> None:
-    outcome, cause = exceeded or ("failed", f"it failed: {errors[-2000:].strip() or 'without a message'}")
-    raise CommandFailedError(f"cannot measure {name}: {cause}", outcome, measurement)
+def _failure(
+    name: str,
+    exceeded: tuple[str, str] | None,
+    exit_code: int,
+    stderr: str,
+    measurement: Measurement,
+) -> CommandFailedError:
+    """Return the error of a command that exceeded a limit or failed on its own."""
+    if exceeded:
+        return CommandFailedError(f"cannot measure {name}: {exceeded[1]}", exceeded[0], measurement)
+    message = f"cannot measure {name}: {_describe_exit(exit_code)}: {_last_line(stderr)}"
+    end = stderr[-MAX_STDERR:].strip()
+    return CommandFailedError(message, "failed", measurement, exit_code=exit_code, stderr=end)
+
+
+def _describe_exit(code: int) -> str:
+    """Return how a program failed, in words. A signal has a negative code."""
+    if code < 0:
+        return f"it was ended by signal {-code} ({signal.strsignal(-code)})"
+    return f"it failed with exit code {code}"
+
+
+def _last_line(stderr: str) -> str:
+    """Return the last line that a program wrote. toytip writes a hint after the error."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    if not lines:
+        return "no message"
+    return (errors or lines)[-1][:MAX_CAUSE]
 
 
 def _kill_group(pid: int, number: signal.Signals) -> None:

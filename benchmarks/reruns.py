@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ from benchmarks.harness import Measurement, measure
 from benchmarks.machine.facts import timestamp
 from benchmarks.results import RESULTS_FILE, InvalidInputError, Row, check_output
 from benchmarks.rows import Entry, make_row
-from benchmarks.run import print_ratios, print_row, report_invalid, store_rows, temporary_folder
+from benchmarks.run import print_ratios, print_row, report_invalid, temporary_folder
+from benchmarks.run_rows import RunRows
 from benchmarks.workloads import DEFAULTS, BenchmarkSource, real_source, synthetic_source
 
 WORKLOAD = "reruns"
@@ -110,19 +112,26 @@ def run_reruns(options: argparse.Namespace) -> int:
     """Measure the commands in turns. Return 1 if a result is invalid, else 0."""
     check_output(options.output)
     source = real_source(options.source) or synthetic_source(options.data, options.rows, options.seed)
-    run, rows = timestamp(), list[Row]()
-    with temporary_folder() as store:
+    with temporary_folder() as store, RunRows(options.output) as run:
         reruns = _make_reruns(source, options.workers, options.rounds, store)
+        keys = {"run": timestamp(), "series": options.series, "workload": WORKLOAD}
         for repeat in range(options.repeats):
-            measured = [row for measure_ in _order(reruns, repeat) for row in measure_()]
-            keys = {"run": run, "series": options.series, "repeat": repeat, "workload": WORKLOAD}
-            rows += store_rows(options.output, [{**keys, **row} for row in measured])
-            for row in rows[-len(measured) :]:
-                print_row(row)
-    valid = [row for row in rows if row["valid"]]
+            _run_repeat(run, reruns, {**keys, "repeat": repeat})
+    valid = [row for row in run.rows if row["valid"]]
     for name in (reruns.unchanged.contender.name, reruns.new_month.contender.name):
         print_ratios(valid, name)
-    return report_invalid(rows)
+    return report_invalid(run.rows)
+
+
+def _run_repeat(run: RunRows, reruns: Reruns, keys: Row) -> None:
+    """Measure each command once, and store each result."""
+    measured: list[Row] = []
+    for measure_ in _order(reruns, keys["repeat"]):
+        found = [{**keys, **row} for row in measure_()]
+        measured += found
+        run.store(keys["repeat"], measured)
+        for row in found:
+            print_row(row)
 
 
 def _order(reruns: Reruns, repeat: int) -> list[Callable[[], list[Row]]]:
@@ -139,6 +148,8 @@ def main() -> int:
         return run_reruns(options)
     except (InvalidInputError, OSError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(128 + signal.SIGINT, f"{parser.prog}: interrupted\n")
 
 
 def make_parser() -> argparse.ArgumentParser:

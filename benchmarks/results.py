@@ -2,6 +2,9 @@
 
 A committed result file has the path `benchmarks/results/DATE/MACHINE.jsonl`. It has the rows of all
 workloads. The column `series` of a row names the measurement that a table of the pages shows.
+
+A row is in the file as soon as it is measured. Until the run is complete, its rows have the value
+true in the column `partial`.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
     "seconds": NUMBER_TYPES,
     "stage_seconds": dict,
     "kept": NUMBER_TYPES,
-    "auc": NUMBER_TYPES,
+    "auc": (*NUMBER_TYPES, type(None)),
     "peak_mb": NUMBER_TYPES,
     "memory": list,
     "cores": int,
@@ -48,11 +51,14 @@ PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
 # Default values of the columns that a row can leave out.
 DEFAULTS: Row = {
     "run": "",
+    "partial": False,
     "series": "",
     "threads": None,
     "valid": True,
     "why": "",
     "outcome": "ok",
+    "exit_code": None,
+    "stderr": "",
     "engine_versions": {},
     "conformance": {level: {"status": NOT_CHECKED, "cause": ""} for level in LEVELS},
     "cold": False,
@@ -112,17 +118,31 @@ def load_results(path: Path) -> list[Row]:
 
 
 def load_single_values(path: Path, workload: str) -> dict[str, Row]:
-    """Return the newest row of each name, of a workload in SINGLE_VALUE_WORKLOADS."""
+    """Return the newest row of each name, of a workload in SINGLE_VALUE_WORKLOADS.
+
+    A partial row counts only if there is no complete row of its name.
+    """
     files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path] if path.exists() else []
     rows = [row for file in files for _, row in _read_lines(file) if row.get("workload") == workload]
-    return {row["name"]: row for row in sorted(rows, key=lambda row: str(row["at"]))}
+    return {
+        row["name"]: row
+        for row in sorted(rows, key=lambda row: (not row.get("partial", False), str(row["at"])))
+    }
 
 
 def newest_run(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows of the newest run of each series, for each machine and workload."""
+    """Return the rows of the newest run of each series, for each machine and workload.
+
+    A partial run counts only if there is no complete run.
+    """
     groups = group_by(rows, "machine_id", "series", "workload").values()
-    newest = [(max(row["run"] for row in group), group) for group in groups]
+    newest = [(last_run(group), group) for group in groups]
     return [row for run, group in newest for row in group if row["run"] == run]
+
+
+def last_run(rows: Iterable[Row]) -> str:
+    """Return the name of the newest complete run, or of the newest partial run if there is none."""
+    return max((not row.get("partial", False), str(row["run"])) for row in rows)[1]
 
 
 def machine_id(row: Row) -> str:
@@ -157,6 +177,8 @@ def _check_row(file: Path, line_number: int, row: Row) -> Row:
     for name, expected in COLUMN_TYPES.items():
         if not isinstance(row.get(name), expected):
             raise InvalidInputError(f"{failure}: {name} is {row.get(name)!r}")
+    if "auc" not in row or (row["auc"] is None and row.get("outcome", "ok") == "ok"):
+        raise InvalidInputError(f"{failure}: there is no auc")
     if row["seconds"] <= 0 or row["rows"] <= 0:
         raise InvalidInputError(f"{failure}: seconds and rows must be above zero")
     kind = "tuned" if is_toytip(row) else "vanilla"
@@ -164,22 +186,56 @@ def _check_row(file: Path, line_number: int, row: Row) -> Row:
 
 
 def check_output(output: Path) -> None:
-    """Raise an OSError if results cannot be written, before they are measured."""
+    """Raise an error if results cannot be written, before they are measured.
+
+    The benchmark replaces its result file, so the folder of the file must be writable, too.
+    """
+    if output.exists() and not (output.is_dir() or output.is_file()):
+        raise InvalidInputError(f"cannot write to {output}: it is neither a file nor a folder")
+    folder = output
     if not output.is_dir():
         output.open("a").close()
-    elif not os.access(output, os.W_OK):
-        raise PermissionError(f"cannot write to {output}")
+        folder = output.resolve().parent
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"cannot write to {folder}")
+
+
+def result_file(output: Path, row: Row) -> Path:
+    """Return the result file of a row. In a folder, it has the date and machine of the row."""
+    if output.is_dir():
+        date = str(row.get("run") or row["at"])[:10]
+        output = output / date / f"{machine_id(row)}.jsonl"
+        output.parent.mkdir(exist_ok=True)
+    return output
 
 
 def append_result(output: Path, row: Row) -> None:
-    """Append a row to a result file. In a folder, the file has the date and machine of the row."""
-    file = output
-    if output.is_dir():
-        date = str(row.get("run") or row["at"])[:10]
-        file = output / date / f"{machine_id(row)}.jsonl"
-        file.parent.mkdir(exist_ok=True)
-    with file.open("a") as stream:
+    """Append a row to a result file."""
+    with result_file(output, row).open("a") as stream:
         stream.write(json.dumps(row) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def replace_lines(file: Path, old: list[bytes], new: list[bytes]) -> None:
+    """Replace lines of a result file by new lines at its end. Other lines stay as they are.
+
+    The change is one step, so that the file is complete even if the machine fails at any time.
+    """
+    file = file.resolve()
+    lines = file.read_bytes().splitlines() if file.exists() else []
+    lines = [line for line in lines if line not in old] + new
+    temporary = file.with_name(f".{file.name}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(b"".join(line + b"\n" for line in lines))
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def is_toytip(row: Row) -> bool:

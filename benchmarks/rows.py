@@ -56,11 +56,12 @@ def make_row(
 
 
 def failed_row(entry: Entry, task: BenchmarkTask, error: CommandFailedError) -> Row:
-    """Return the row of a contender that failed or exceeded a limit."""
+    """Return the row of a contender that failed or exceeded a limit. It has no AUC."""
     output = ContenderOutput({}, 0, Path(), None, (), 0)
-    measured = {"seconds": max(error.measurement.wall_s, 0.001), "auc": 0.0}
+    measured = {"seconds": max(error.measurement.wall_s, 0.001), "auc": None}
     row = make_row(entry, task, error.measurement, output, measured)
-    return {**row, "outcome": error.outcome, "valid": False, "why": str(error)}
+    failure = {"outcome": error.outcome, "valid": False, "why": str(error)}
+    return {**row, **failure, "exit_code": error.exit_code, "stderr": error.stderr}
 
 
 def engine_columns(contender: Contender, environments: Path) -> Row:

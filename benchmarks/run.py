@@ -20,10 +20,10 @@ from benchmarks.engine_folders import InstallationError
 from benchmarks.harness import CommandFailedError, Limits, Measurement, measure
 from benchmarks.machine.activity import describe_noise, drop_page_cache, observe, read_ticks
 from benchmarks.machine.facts import timestamp
-from benchmarks.quality import validate_rows
 from benchmarks.ratios import peer_ratios, weak_scaling
 from benchmarks.results import InvalidInputError, Level, Row
 from benchmarks.rows import Entry, cost_columns, engine_columns, failed_row, make_row
+from benchmarks.run_rows import RunRows
 from benchmarks.workloads import WORKLOADS, BenchmarkSource, Workload, real_source, synthetic_source
 
 PRINTED_COLUMNS = (
@@ -37,6 +37,7 @@ PRINTED_COLUMNS = (
     "rows_per_second",
     "auc",
 )
+FAILURE_COLUMNS = ("name", "repeat", "outcome", "seconds", "peak_mb")
 
 
 class Measured(NamedTuple):
@@ -47,7 +48,7 @@ class Measured(NamedTuple):
 
 
 def run_benchmarks(options: argparse.Namespace) -> int:
-    """Measure all contenders, print ratios, and append the results to the result file.
+    """Measure all contenders, print ratios, and add the results to the result file.
 
     Returns 1 if a result is invalid, else 0.
     """
@@ -75,17 +76,17 @@ def _run_workload(workload: Workload, options: argparse.Namespace) -> list[Row]:
     """Measure all contenders of a workload in each repeat, and print the ratios."""
     entries = _entries(workload, options)
     features = _conform(workload, entries, options)
-    keys = {"run": timestamp(), "series": options.series}
-    rows: list[Row] = []
-    for repeat in range(options.repeats):
-        rows += _run_repeat(rotate(entries, repeat), workload, options, {**keys, "repeat": repeat}, features)
+    keys = {"run": timestamp(), "series": options.series, "workload": workload.name}
+    with RunRows(options.output) as run:
+        for repeat in range(options.repeats):
+            _run_repeat(run, rotate(entries, repeat), workload, options, {**keys, "repeat": repeat}, features)
     print_line("")
-    valid = [row for row in rows if row["valid"]]
+    valid = [row for row in run.rows if row["valid"]]
     if options.weak:
         _print_weak_scaling(valid)
     else:
         print_ratios(valid, entries[0].contender.name)
-    return rows
+    return run.rows
 
 
 def _entries(workload: Workload, options: argparse.Namespace) -> list[Entry]:
@@ -131,57 +132,47 @@ def rotate(entries: list[Entry], repeat: int) -> list[Entry]:
 
 
 def _run_repeat(
+    run: RunRows,
     entries: list[Entry],
     workload: Workload,
     options: argparse.Namespace,
     keys: Row,
     features: dict[str, Level],
-) -> list[Row]:
-    """Measure all contenders once. A contender that fails has a row with the cause."""
+) -> None:
+    """Measure all contenders once, and store each result. A failure is a row with the cause."""
     measured: list[Measured] = []
-    try:
-        for entry in entries:
-            task = BenchmarkTask(
-                entry.source.folder,
-                rounds=options.rounds or workload.rounds,
-                max_depth=options.max_depth or workload.max_depth,
-                memory_mb=options.memory_mb,
-            )
-            row, scored = _measure_entry(entry, task, options)
-            row["conformance"]["features"] = asdict(features[entry.contender.name])
-            measured.append(Measured({**keys, "workload": workload.name, **row}, scored))
-            print_row(measured[-1].row)
-    finally:
-        rows = store_rows(options.output, _with_differences(measured, f"toytip-{options.workers[0]}"))
-    return rows
+    for entry in entries:
+        task = BenchmarkTask(
+            entry.source.folder,
+            rounds=options.rounds or workload.rounds,
+            max_depth=options.max_depth or workload.max_depth,
+            memory_mb=options.memory_mb,
+        )
+        row, scored = _measure_entry(entry, task, options)
+        row["conformance"]["features"] = asdict(features[entry.contender.name])
+        measured.append(Measured({**keys, **row, "auc_difference": None}, scored))
+        _add_differences(measured, f"toytip-{options.workers[0]}")
+        run.store(keys["repeat"], (row for row, _ in measured))
+        print_row(measured[-1].row)
 
 
-def _with_differences(measured: list[Measured], reference: str) -> list[Row]:
-    """Return the rows with the paired difference of each AUC to the AUC of a contender."""
-    scored = {row["name"]: scored for row, scored in measured}
-    first = scored.get(reference)
-    rows = []
+def _add_differences(measured: list[Measured], reference: str) -> None:
+    """Add the paired difference of each AUC to the AUC of a contender, if both are measured."""
+    first = {row["name"]: scored for row, scored in measured}.get(reference)
     for row, own in measured:
-        difference = None
-        if own is not None and first is not None and row["name"] != reference:
+        is_new = row["auc_difference"] is None and row["name"] != reference
+        if is_new and own is not None and first is not None:
             found = own.difference_to(first)
             low, high = found.interval or (None, None)
-            difference = {"to": reference, "difference": found.value, "low": low, "high": high}
-        rows.append({**row, "auc_difference": difference})
-    return rows
+            row["auc_difference"] = {"to": reference, "difference": found.value, "low": low, "high": high}
 
 
 def print_row(row: Row) -> None:
-    """Print the most important columns of a result."""
-    print_line("  ".join(f"{column} {row[column]}" for column in PRINTED_COLUMNS))
-
-
-def store_rows(output: Path, rows: list[Row]) -> list[Row]:
-    """Append results of a repeat to a result file, and return them with their validity."""
-    rows = validate_rows(rows)
-    for row in rows:
-        results.append_result(output, row)
-    return rows
+    """Print the most important columns of a result, or the cause if there is no result."""
+    has_failed = row["outcome"] != "ok"
+    columns = FAILURE_COLUMNS if has_failed else PRINTED_COLUMNS
+    texts = [f"{column} {row[column]}" for column in columns]
+    print_line("  ".join([*texts, *([row["why"]] if has_failed else [])]))
 
 
 def _print_weak_scaling(rows: list[Row]) -> None:
@@ -253,6 +244,7 @@ def _measure_in_quiet(
     before, start = observe(), read_ticks()
     measurement = measure(
         command,
+        name=contender.name,
         isolated=contender.isolated,
         program=program,
         variables=variables,

@@ -113,17 +113,17 @@ def main() -> int:
         raw = pq.read_table(options.trips) if options.trips else _synthetic_trips(options.batch_trips)
         sample = ScoredSample.of(toytip.open_store(store).model("champion"), raw, options.batch_trips)
         client = stack.enter_context(_serve(store))
-        results = [
-            _measure(client, "one trip", "/score?shap_top=0", sample, 1, options.requests),
-            _measure(client, "one trip, with SHAP values", "/score", sample, 1, options.requests),
-            _measure(
-                client, "list of trips", "/score?shap_top=0", sample, len(sample.trips), options.batches
-            ),
-        ]
-    for result in results:
-        print_line(_format_result(result))
-        if options.output:
-            append_result(options.output, {"workload": "serving", **asdict(result), **machine_columns()})
+        results = []
+        for name, path, size, count in (
+            ("one trip", "/score?shap_top=0", 1, options.requests),
+            ("one trip, with SHAP values", "/score", 1, options.requests),
+            ("list of trips", "/score?shap_top=0", len(sample.trips), options.batches),
+        ):
+            results.append(_measure(client, name, path, sample, size, count))
+            print_line(_format_result(results[-1]))
+            if options.output:
+                row = {"workload": "serving", **asdict(results[-1]), **machine_columns()}
+                append_result(options.output, row)
     return 0 if all(result.is_exact for result in results) else 1
 
 

@@ -26,6 +26,7 @@ def conform(contender: Contender, source: BenchmarkSource, environments: Path, l
         program, variables = contender.program(environments)
         measurement = measure(
             contender.command(task, out),
+            name=contender.name,
             isolated=contender.isolated,
             program=program,
             variables=variables,

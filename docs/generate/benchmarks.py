@@ -98,11 +98,12 @@ def conditions(results: Results) -> str:
             continue
         versions = row["environment"]
         changes = " with uncommitted changes" if row.get("uncommitted_changes") else ""
+        partial = " (partial run)" if row["partial"] else ""
         rows.append(
             [
                 code(name),
                 f"{row['source']}, {max(runs[0]['rows'] for runs in found):,} rows",
-                str(max(map(len, found))),
+                f"{max(map(len, found))}{partial}",
                 f"{row['machine']}, {row['cores']} cores, {row['machine_gb']:.0f} GB",
                 f"{row['run'][:10]}, commit {versions.get('git_commit', '')[:12]}{changes}",
                 ", ".join(f"{package} {versions[package]}" for package in PACKAGES if package in versions),

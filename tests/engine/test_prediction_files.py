@@ -9,7 +9,7 @@ import pytest
 from toytip.engine import prediction_files
 from toytip.engine.prediction_files import ALL_IDS, find_prediction_files, load_chunk
 from toytip.errors import SchemaError, SourceError
-from toytip.evaluation.judgment import PredictionFaults
+from toytip.evaluation.judgment import FaultCount, PredictionFaults
 
 PREDICTIONS = {"trip_id": [3, 1, 2], "probability": [0.25, 0.5, 1.0]}
 
@@ -41,20 +41,23 @@ def test_predictions_are_sorted_by_trip_id(name, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "faults"),
     [
-        ({"probability": [0.5, None, 0.5]}, PredictionFaults(null=1)),
-        ({"probability": [0.5, float("nan"), 0.5]}, PredictionFaults(null=1)),
-        ({"trip_id": [1, None, None]}, PredictionFaults(null=2)),
-        ({"trip_id": [1.0, 2.0, float("nan")]}, PredictionFaults(null=1)),
-        ({"probability": [-1e-9, 1.0, 0.0]}, PredictionFaults(out_of_range=1)),
-        ({"probability": [1.0000001, float("inf"), -float("inf")]}, PredictionFaults(out_of_range=3)),
-        ({"prediction": [True, None, False]}, PredictionFaults(null=1)),
+        ({"probability": [0.5, None, 0.5]}, PredictionFaults(null=FaultCount(1, 1))),
+        ({"probability": [0.5, float("nan"), None]}, PredictionFaults(null=FaultCount(2, 1))),
+        ({"trip_id": [1, None, None]}, PredictionFaults(null=FaultCount(2))),
+        ({"trip_id": [1.0, 2.0, float("nan")]}, PredictionFaults(null=FaultCount(1))),
+        ({"probability": [-1e-9, 1.0, 0.0]}, PredictionFaults(out_of_range=FaultCount(1, 3))),
         (
-            {"trip_id": [None, 2, 3], "probability": [None, 2.0, 0.1]},
-            PredictionFaults(null=1, out_of_range=1),
+            {"probability": [1.0000001, float("inf"), -float("inf")]},
+            PredictionFaults(out_of_range=FaultCount(3, 1)),
+        ),
+        ({"prediction": [True, None, False]}, PredictionFaults(null=FaultCount(1, 1))),
+        (
+            {"trip_id": [None, 2, 3], "probability": [None, 2.0, None]},
+            PredictionFaults(null=FaultCount(2, 3), out_of_range=FaultCount(1, 2)),
         ),
     ],
 )
-def test_invalid_predictions_are_counted(columns, faults, tmp_path):
+def test_invalid_predictions_are_counted_and_the_first_one_is_named(columns, faults, tmp_path):
     (chunk,) = load(write(tmp_path / "a.parquet", **columns))
     assert chunk.faults == faults
     assert chunk.rows == 3

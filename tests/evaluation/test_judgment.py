@@ -1,5 +1,6 @@
 """Differences between predictors, ranks on a leaderboard, and the text of faults."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tests.support.scored_trips import scored_trips, tallies_of
 from toytip.evaluation.judgment import (
     Conclusion,
+    FaultCount,
     MetricDifference,
     PredictionFaults,
     ScoredDays,
@@ -80,12 +82,16 @@ def test_a_few_days_have_no_conclusion():
 @pytest.mark.parametrize(
     ("faults", "text"),
     [
-        ({"missing": 1}, "1 test trip has no prediction"),
-        ({"repeated": 1200}, "1,200 predictions repeat a trip"),
-        ({"unknown": 1}, "1 prediction is of trips that v1 does not contain"),
+        ({"missing": FaultCount(1, 7)}, "1 test trip has no prediction (trip ID 7)"),
+        ({"repeated": FaultCount(1200, 7)}, "1,200 predictions repeat a trip (first trip ID 7)"),
+        ({"unknown": FaultCount(1, -7)}, "1 prediction is of trips that v1 does not contain (trip ID -7)"),
         (
-            {"null": 2, "out_of_range": 1},
+            {"null": FaultCount(2), "out_of_range": FaultCount(1)},
             "2 predictions are incomplete (null) and 1 prediction has a probability that is not between 0 and 1",
+        ),
+        (
+            {"null": FaultCount(2, 1202004000000000)},
+            "2 predictions are incomplete (null, first trip ID 1202004000000000)",
         ),
     ],
 )
@@ -94,4 +100,12 @@ def test_faults_are_counted_in_words(faults, text):
     assert counted
     assert counted.describe("v1") == text
     assert not PredictionFaults()
-    assert PredictionFaults(missing=1) + replace(counted, missing=1) == replace(counted, missing=2)
+    one, two = FaultCount(1, 5), FaultCount(2, 5)
+    assert PredictionFaults(missing=one) + replace(counted, missing=one) == replace(counted, missing=two)
+
+
+def test_the_first_trip_of_a_fault_is_the_smallest_in_any_order():
+    parts = [FaultCount.of(np.array(ids, np.int64)) for ids in ([9, 4], [], [6, 3])]
+    for order in itertools.permutations(parts):
+        assert sum(order, FaultCount()) == FaultCount(4, 3)
+    assert FaultCount.of(np.array([], np.int64), count=2) == FaultCount(2, None)

@@ -187,33 +187,67 @@ def _spoil(frame, fault):
         return pd.concat([frame, frame.loc[first], frame[:2]])
     if fault == "other trips":
         return frame.assign(trip_id=frame["trip_id"] + 10**15)
+    if fault == "rejected trips":
+        rejected = frame[:2].assign(trip_id=_rejected_trips(frame))
+        return pd.concat([frame, rejected])
     if fault == "no trips":
         return frame[:0]
     frame.loc[first, "probability"] = {"null": None, "range": 1.5}[fault]
     return frame
 
 
+def _rejected_trips(frame):
+    """Return the IDs of two trips that the cleaning rules rejected, in the range of the others."""
+    ids = frame["trip_id"].sort_values().to_numpy()
+    gaps = np.flatnonzero(np.diff(ids) == 2)
+    return ids[gaps[[10, 3]]] + 1
+
+
+def _first_ids(frame):
+    """Return trip IDs that a message names, by their name in the expected message."""
+    test = frame.loc[frame["split"] == "test", "trip_id"]
+    return {
+        "test_id": test.min(),
+        "other_id": frame["trip_id"].min() + 10**15,
+        "spoiled_id": test[:3].min(),
+        "repeated_id": min(test[:3].min(), frame["trip_id"][:2].min()),
+        "rejected_id": _rejected_trips(frame).min(),
+    }
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("gap", "3 test trips have no prediction"),
-        ("repeated", "5 predictions repeat a trip"),
-        ("null", "3 predictions are incomplete (null)"),
-        ("range", "3 predictions have a probability that is not between 0 and 1"),
+        ("gap", "3 test trips have no prediction (first trip ID {spoiled_id})"),
+        ("repeated", "5 predictions repeat a trip (first trip ID {repeated_id})"),
+        ("null", "3 predictions are incomplete (null, first trip ID {spoiled_id})"),
+        (
+            "range",
+            "3 predictions have a probability that is not between 0 and 1 (first trip ID {spoiled_id})",
+        ),
         (
             "other trips",
-            "{test} test trips have no prediction and {kept} predictions are of trips that version va",
+            (
+                "{test} test trips have no prediction (first trip ID {test_id}) and {kept} predictions are of "
+                "trips that version va does not contain (first trip ID {other_id})"
+            ),
         ),
-        ("no trips", "{test} test trips have no prediction"),
+        (
+            "rejected trips",
+            "2 predictions are of trips that version va does not contain (first trip ID {rejected_id})",
+        ),
+        ("no trips", "{test} test trips have no prediction (first trip ID {test_id})"),
     ],
 )
-def test_faulty_predictions_are_refused_with_counts(fault, message, two_runs, tmp_path):
+def test_faulty_predictions_are_refused_with_counts_and_trips(fault, message, two_runs, tmp_path):
     store, (result, _) = two_runs
-    file = write(tmp_path, "mine", _spoil(predictions_of(result), fault))
+    own = predictions_of(result)
+    file = write(tmp_path, "mine", _spoil(own, fault))
     reports = sorted(Path(store, "dev", "_reports").iterdir())
     refused = judge(store, file, "--input-version", "va", "--leaderboard", tmp_path / "board")
     counts = {"test": result["metrics"]["test"]["all"]["rows"], "kept": result["rows"]["kept"]}
-    expected = message.format(**{name: f"{count:,}" for name, count in counts.items()})
+    texts = {name: f"{count:,}" for name, count in counts.items()}
+    expected = message.format(**texts, **_first_ids(own))
     require_error(refused, f"cannot judge predictions {file}: {expected}", "--input-version")
     assert sorted(Path(store, "dev", "_reports").iterdir()) == reports
     assert list((tmp_path / "board").iterdir()) == []

@@ -120,6 +120,28 @@ def test_comparisons_of_toytip_with_itself_are_counted(tmp_path, monkeypatch, ca
     counts = {name: row[name] for name in ("comparisons", "pairs", "no_change", "slower", "faster")}
     assert counts == {"comparisons": 2, "pairs": 3, "no_change": 1, "slower": 1, "faster": 0}
     assert row["ratios"][1] == pytest.approx(1.21, abs=0.01)
+    assert not row["partial"]
+
+
+def then_fail(seconds):
+    yield from seconds
+    raise RuntimeError("the program failed")
+
+
+def test_interrupted_comparisons_count_only_without_complete_ones(tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out.jsonl"
+    words = ("aa", "--repeats", 2, "--rows", 500, "--data", tmp_path, "--output", output, "--trials")
+    times = [10.0, 10.1, 10.1, 10.0]
+
+    def compared(trials, seconds):
+        monkeypatch.setattr(aa, "measure", fake_measure(then_fail(seconds)))
+        code, _ = call(monkeypatch, capsys, *words, trials)
+        (row,) = results.load_single_values(output, "aa").values()
+        return code, row["comparisons"], row["partial"]
+
+    assert compared(3, [*times, *times]) == (2, 2, True)
+    assert compared(1, times) == (0, 1, False)
+    assert compared(3, [*times, *times]) == (2, 1, False), "the complete row still counts"
 
 
 @pytest.mark.parametrize("words", ["aa --repeats 1", "aa --trials 0", "run --price 0"])

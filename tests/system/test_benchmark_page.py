@@ -279,14 +279,17 @@ def test_the_first_view_of_a_workload_has_the_most_contenders(tmp_path):
     write(tmp_path, [*rows("toytip-2", [10.0]), *rows("peer", [8.0])])
     for run in ("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"):
         write(tmp_path, rows("toytip-2", [5.0], run=run))
+    partial = {"run": "2026-04-01T00:00:00Z", "partial": True}
+    write(tmp_path, [*rows("toytip-2", [10.0], **partial), *rows("peer", [8.0], **partial)])
     small = {"workload": "eleven-features", "rows": 10_000, "kept": 10_000}
     write(tmp_path, rows("toytip-2", [5.0], **small), "small.jsonl")
     views = load_views(tmp_path)
-    assert [(view.workload, view.date.key[:7]) for view in views] == [
-        ("eleven-features", "2026-01"),
-        ("defaults", "2026-01"),
-        ("defaults", "2026-03"),
-        ("defaults", "2026-02"),
+    assert [(view.workload, view.date.label) for view in views] == [
+        ("eleven-features", "2026-01-01 08:30, 1 contender"),
+        ("defaults", "2026-01-01 08:30, 2 contenders"),
+        ("defaults", "2026-03-01 00:00, 1 contender"),
+        ("defaults", "2026-02-01 00:00, 1 contender"),
+        ("defaults", "2026-04-01 00:00, 2 contenders, partial"),
     ]
 
 
@@ -323,6 +326,44 @@ def test_the_table_of_wins_and_losses(tmp_path):
         "| 1,000,000 rows, synthetic | memory (ratio) |  | `small` 5.00 | `slow` 1.00 |",
         "| 1,000,000 rows, synthetic | AUC (difference) |  |  | `slow` 0, `small` 0 |",
     ]
+
+
+FAILED = {"valid": False, "kept": 0, "auc": None}
+CRASHED = {
+    **FAILED,
+    "outcome": "failed",
+    "why": "cannot measure ray: it failed with exit code 1: NameError: `x`",
+}
+TOO_SLOW = {**FAILED, "outcome": "timeout", "why": "cannot measure toytip-2: it ran for more than 9 s"}
+CRASH = "`ray` has no result (failed): `it failed with exit code 1: NameError: 'x'`."
+TIMEOUT = "`toytip-2` has no result (timeout): `it ran for more than 9 s`."
+
+
+@pytest.mark.parametrize(
+    ("own", "peer", "conclusion"),
+    [
+        (TOO_SLOW, CRASHED, f"No contender has a result. {TIMEOUT} {CRASH}"),
+        ({}, CRASHED, f"toytip has a result, unlike `ray`. {CRASH}"),
+        (TOO_SLOW, {}, f"toytip has no result, unlike `ray`. {TIMEOUT}"),
+        ({}, {**CRASHED, "outcome": "not installed"}, CRASH.replace("(failed)", "(not installed)")),
+    ],
+    ids=["no contender", "the engine", "toytip", "not installed"],
+)
+def test_the_conclusions_have_the_cause_if_a_contender_has_no_result(own, peer, conclusion, tmp_path):
+    columns = {"series": "1.2-million", "workload": "eleven-features", "synthetic": True}
+    found = [*rows("toytip-2", [9.0], **{**columns, **own}), *rows("ray", [8.0], **{**columns, **peer})]
+    write(tmp_path, found, "1.2-million.jsonl")
+    newest = Results(tmp_path)
+    text = fill("<!-- results: conclusions -->\n<!-- end of results -->", newest)
+    assert text.splitlines()[2] == f"- **1,000,000 rows, synthetic.** {conclusion}"
+    text = fill("<!-- results: wins-and-losses -->\n<!-- end of results -->", newest)
+    assert text.splitlines()[2] == "This version was not measured."
+
+
+def test_a_run_of_toytip_alone_has_no_conclusion(tmp_path):
+    write(tmp_path, rows("toytip-2", [9.0], series="defaults"))
+    text = fill("<!-- results: conclusions -->\n<!-- end of results -->", Results(tmp_path))
+    assert text.splitlines()[2] == "This version was not measured."
 
 
 def test_a_time_in_a_sentence_is_that_of_the_result_file(tmp_path):

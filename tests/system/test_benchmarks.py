@@ -56,6 +56,29 @@ def test_a_failed_command_is_an_error_with_its_output():
     assert measure(["-c", "import sys; sys.exit(3)"], exit_codes=(0, 3)).output == ""
 
 
+@pytest.mark.parametrize(
+    ("program", "exit_code", "cause"),
+    [
+        ("import sys; sys.exit('first\\nlast')", 1, "it failed with exit code 1: last"),
+        ("print(1 / 0)", 1, "it failed with exit code 1: ZeroDivisionError: division by zero"),
+        ("import sys; sys.exit('error: a cause.\\nhint: a hint.')", 1, "exit code 1: error: a cause."),
+        ("import sys; sys.exit(7)", 7, "it failed with exit code 7: no message"),
+        ("import os; os.kill(os.getpid(), 15)", -15, "it was ended by signal 15 (Terminated): no message"),
+        (
+            "import os, sys; os.write(2, bytes([255, 10])); sys.exit(1)",
+            1,
+            "it failed with exit code 1: \N{REPLACEMENT CHARACTER}",
+        ),
+    ],
+)
+def test_a_failure_has_a_name_an_exit_code_and_the_last_line(program, exit_code, cause):
+    with pytest.raises(CommandFailedError) as failed:
+        measure(["-c", program], name="mine")
+    assert str(failed.value).startswith("cannot measure mine: it ")
+    assert str(failed.value).endswith(cause)
+    assert (failed.value.outcome, failed.value.exit_code) == ("failed", exit_code)
+
+
 LEAK = "import time; blocks = [bytearray(40_000_000) for _ in range(5) if time.sleep(0.4) is None]; time.sleep(60)"
 
 
@@ -478,6 +501,12 @@ COMPARISONS = {
         1,
         "1.30 (1.30 to 1.30",
     ),
+    "the last complete run counts": (
+        repeats(1.0),
+        repeats(1.3, run="1") + repeats(0.5, run="2", partial=True),
+        1,
+        "1.30 (1.30 to 1.30",
+    ),
 }
 
 
@@ -525,6 +554,7 @@ def test_one_slower_peer_does_not_make_toytip_slower():
         "compare {}/garbage {}/garbage",
         "compare {}/binary {}/binary",
         "compare {}/cut {}/cut",
+        "compare {}/no-auc {}/no-auc",
         "plot {}/missing",
         "plot {}/garbage",
     ],
@@ -533,6 +563,7 @@ def test_invalid_input_is_one_error(words, tmp_path, monkeypatch, capsys):
     (tmp_path / "garbage").write_text("[1, 2]\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x80")
     (tmp_path / "cut").write_text('{"name": "toytip-2", "rows": 5}\n')
+    write_results(tmp_path / "no-auc", [row("toytip-2", 0, 10, auc=None)])
     code, output = call(monkeypatch, capsys, *words.replace("{}", str(tmp_path)).split())
     assert code == 2
     assert len([line for line in output.splitlines() if not line.startswith(("usage", " "))]) == 1

@@ -131,6 +131,7 @@ def small_suite(synthetic, tmp_path, monkeypatch):
     (tmp_path / "guessed" / "laps.json").write_text(json.dumps(laps))
     scripts = {
         "broken": "echo no such column >&2; exit 1",
+        "killed": "kill -KILL $$",
         "slow": "sleep 60",
         "silent": "exit 0",
         "liar": f'cp -r {tmp_path}/guessed/* "$2"',
@@ -150,25 +151,40 @@ def small_suite(synthetic, tmp_path, monkeypatch):
 def test_failures_of_engines_are_rows_of_the_result(small_suite, tmp_path, monkeypatch, capsys):
     """The other contenders run on, and a wrong engine is refused."""
     output = tmp_path / "out.jsonl"
-    words = ("run", "--peers", "slow,silent,liar,absent", "--repeats", 1, "--timeout", 5)
+    words = ("run", "--peers", "killed,slow,silent,liar,absent", "--repeats", 1, "--timeout", 5)
     words = (*words, "--conformance-rows", 0, "--environments", tmp_path / "env", "--output", output)
     monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, words)])
     assert main() == 1
     rows = {row["name"]: row for row in results.load_results(output)}
     assert {name: row["outcome"] for name, row in rows.items()} == {
         "broken": "failed",
+        "killed": "failed",
         "slow": "timeout",
         "silent": "failed",
         "liar": "ok",
         "absent": "not installed",
     }
-    assert rows["absent"]["why"] == "cannot install engine absent: no compiler"
-    assert "no such column" in rows["broken"]["why"]
-    assert "it ran for more than 5 s" in rows["slow"]["why"]
+    causes = {
+        "broken": "cannot measure broken: it failed with exit code 1: no such column",
+        "killed": "cannot measure killed: it was ended by signal 9 (Killed): no message",
+        "slow": "cannot measure slow: it ran for more than 5 s",
+        "absent": "cannot install engine absent: no compiler",
+    }
+    assert {name: rows[name]["why"] for name in causes} == causes
     assert "cannot use the output of silent: FileNotFoundError" in rows["silent"]["why"]
     assert rows["liar"]["why"].startswith("it fails the level rows: ")
     assert not any(row["valid"] for row in rows.values())
-    assert "invalid result: slow" in capsys.readouterr().out
+    assert [(row["exit_code"], row["stderr"]) for row in rows.values() if row["exit_code"] is not None] == [
+        (1, "no such column"),
+        (-9, ""),
+    ]
+    assert [name for name, row in rows.items() if row["auc"] is not None] == ["liar"]
+    lines = capsys.readouterr().out.splitlines()
+    for name, cause in causes.items():
+        (line,) = [line for line in lines if line.startswith(f"name {name} ")]
+        assert line.endswith(f"  {cause}")
+        assert "auc" not in line
+        assert f"invalid result: {name}, repeat 0: {cause}" in lines
 
 
 def test_the_job_reaches_the_engine(tmp_path):

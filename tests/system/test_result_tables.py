@@ -186,6 +186,20 @@ def test_only_the_newest_run_counts(project):
     ]
 
 
+def test_a_partial_run_counts_only_without_a_complete_one(project):
+    partial = {"run": "2026-01-02T00:00:00Z", "partial": True}
+    write(project, rows("toytip-2", [5.0, 6.0], **partial))
+    assert block(project, "contenders defaults").splitlines()[2:] == [
+        "| toytip, 2 workers | 5.5 | 5.0 to 6.0 | 181,818 | 500 | 0.8700 |"
+    ]
+    assert "| green-2023, 1,000,000 rows | 2 (partial run) |" in block(project, "conditions")
+    write(project, rows("toytip-2", [7.0]))
+    assert block(project, "contenders defaults").splitlines()[2:] == [
+        "| toytip, 2 workers | 7.0 | one value | 142,857 | 500 | 0.8700 |"
+    ]
+    assert "| green-2023, 1,000,000 rows | 1 |" in block(project, "conditions")
+
+
 def test_the_machine_with_the_most_results_is_in_the_tables(project):
     write(project, TWO)
     write(project, rows("toytip-2", [5.0], run="2026-01-02T00:00:00Z", cores=64))

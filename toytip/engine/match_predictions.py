@@ -12,7 +12,7 @@ import distributed
 import numpy as np
 import pandas as pd
 
-from toytip.core.arrays import BoolArray, Float32Array
+from toytip.core.arrays import BoolArray, Float32Array, Int64Array
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.partitions import DataFile
@@ -30,7 +30,8 @@ from toytip.engine.prediction_files import (
     load_chunk,
     trip_id_range,
 )
-from toytip.evaluation.judgment import PredictionFaults
+from toytip.engine.unknown_trips import LazyChunk, LazyTripIds, first_unknown_trip
+from toytip.evaluation.judgment import NO_FAULT, FaultCount, PredictionFaults
 from toytip.evaluation.tally import Tallies
 from toytip.progress.tracker import StageProgress
 from toytip.store.manifest import Manifest
@@ -49,9 +50,9 @@ class MatchCounts:
     """Predictions of these trips, repeated ones included."""
     judged: int = 0
     """Test trips."""
-    missing: int = 0
+    missing: FaultCount = NO_FAULT
     """Test trips without a prediction."""
-    repeated: int = 0
+    repeated: FaultCount = NO_FAULT
     """Predictions of a trip that already has one."""
     unscored_validation: int = 0
     """Validation trips of the segment without a prediction."""
@@ -60,9 +61,8 @@ class MatchCounts:
 
     def merge(self, other: MatchCounts) -> MatchCounts:
         """Return the counts of two sets of trips together."""
-        return MatchCounts(
-            **{name: (value + getattr(other, name)) % HASH_RANGE for name, value in vars(self).items()}
-        )
+        total = {name: value + getattr(other, name) for name, value in vars(self).items()}
+        return MatchCounts(**{**total, "judged_hash": total["judged_hash"] % HASH_RANGE})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,14 +134,18 @@ def match_predictions(
     """
     load = dask.delayed(load_chunk, pure=False)
     chunks = [(chunk.id_range, load(chunk, has_decisions=files.has_decisions)) for chunk in files.chunks]
-    matches = _lazy_matches(features, chunks)
+    id_ranges = _id_ranges(features)
+    matches = _lazy_matches(features, id_ranges, chunks)
     # The chunks are persisted with the matches, so that no task reads a chunk a second time.
     persisted = client.persist([*matches.values(), *(dask.delayed(_facts_of)(chunk) for _, chunk in chunks)])
     matched = dict(zip(matches, persisted, strict=False))
     counts = client.compute([dask.delayed(_counts_of)(item) for item in matched.values()])
     total = sum_counts(wait_for(counts, stage, rows=lambda count: count.trips))
     facts = client.gather(client.compute(list(persisted[len(matches) :])))
-    unknown = sum(identified for _, _, identified in facts) - total.predictions
+    unknown = FaultCount(sum(identified for _, _, identified in facts) - total.predictions)
+    if unknown:
+        first = first_unknown_trip(client, _lazy_trip_ids(features, id_ranges), chunks)
+        unknown = FaultCount(unknown.count, first)
     faults = PredictionFaults(missing=total.missing, repeated=total.repeated, unknown=unknown)
     return MatchedPredictions(
         features=features,
@@ -154,16 +158,39 @@ def match_predictions(
     )
 
 
-def _lazy_matches(features: JudgedFeatures, chunks: Sequence[tuple[IdRange, Any]]) -> dict[str, Any]:
+def _id_ranges(features: JudgedFeatures) -> list[IdRange]:
+    """Return a range of trip IDs for each data file of `features`, which contains all of them."""
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        return list(pool.map(features.id_range, features.manifest.files))
+
+
+def _lazy_matches(
+    features: JudgedFeatures, id_ranges: Sequence[IdRange], chunks: Sequence[LazyChunk]
+) -> dict[str, Any]:
     """Return the lazy `MatchedTrips` of each data file of `features`, by path."""
     files, lazy_features = features.manifest.files, dask.delayed(features, pure=True)
-    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
-        id_ranges = list(pool.map(features.id_range, files))
     match = dask.delayed(_match_file, pure=False)
     return {
         file.path: match(file, lazy_features, _pieces_of(id_range, chunks))
         for file, id_range in zip(files, id_ranges, strict=True)
     }
+
+
+def _lazy_trip_ids(features: JudgedFeatures, id_ranges: Sequence[IdRange]) -> list[LazyTripIds]:
+    """Return the lazy sorted trip IDs of each data file of `features`, with a range of them."""
+    read, lazy_features = dask.delayed(_sorted_trip_ids, pure=False), dask.delayed(features, pure=True)
+    files = features.manifest.files
+    return [(id_range, read(file, lazy_features)) for file, id_range in zip(files, id_ranges, strict=True)]
+
+
+def _sorted_trip_ids(file: DataFile, features: JudgedFeatures) -> Int64Array:
+    ids: Int64Array = np.sort(_read_trips(file, features, ["trip_id"])["trip_id"].to_numpy())
+    return ids
+
+
+def _read_trips(file: DataFile, features: JudgedFeatures, columns: list[str]) -> pd.DataFrame:
+    table = features.dataset.table(FEATURES).select(columns)
+    return features.store.read_data_file(table, features.manifest.version, file)
 
 
 def sum_counts(counts: Sequence[MatchCounts]) -> MatchCounts:
@@ -174,7 +201,7 @@ def sum_counts(counts: Sequence[MatchCounts]) -> MatchCounts:
     return total
 
 
-def _pieces_of(id_range: IdRange, chunks: Sequence[tuple[IdRange, Any]]) -> list[Any]:
+def _pieces_of(id_range: IdRange, chunks: Sequence[LazyChunk]) -> list[Any]:
     """Return the lazy predictions of a range of trip IDs, from all chunks that can have some."""
     piece = dask.delayed(_piece_of)
     return [
@@ -198,21 +225,22 @@ def _counts_of(matched: MatchedTrips) -> MatchCounts:
 def _match_file(file: DataFile, features: JudgedFeatures, pieces: Sequence[PredictionRows]) -> MatchedTrips:
     """Match predictions with the trips of a data file."""
     is_scored = features.is_scored(file)
-    columns = features.match_columns if is_scored else ["trip_id"]
-    table = features.dataset.table(FEATURES).select(columns)
-    trips = features.store.read_data_file(table, features.manifest.version, file)
+    trips = _read_trips(file, features, features.match_columns if is_scored else ["trip_id"])
     return match_trips(trips, pieces, features) if is_scored else _count_trips(trips, pieces)
 
 
 def _count_trips(trips: pd.DataFrame, pieces: Sequence[PredictionRows]) -> MatchedTrips:
     """Count the predictions of trips that are not judged."""
-    matched_rows, _ = _find_trips(trips, pieces)
-    counts = MatchCounts(
-        trips=len(trips),
-        predictions=len(matched_rows),
-        repeated=len(matched_rows) - len(np.unique(matched_rows)),
-    )
+    row, _ = _find_trips(trips, pieces)
+    repeated = _repeats(trips, np.bincount(row, minlength=len(trips)))
+    counts = MatchCounts(trips=len(trips), predictions=len(row), repeated=repeated)
     return MatchedTrips(counts=counts, probability=None, decision=None)
+
+
+def _repeats(trips: pd.DataFrame, count: Int64Array) -> FaultCount:
+    """Return the predictions of trips that already have one. `count` is their number by trip."""
+    surplus = int(count.sum() - (count > 0).sum())
+    return FaultCount.of(trips["trip_id"].to_numpy()[count > 1], surplus)
 
 
 def _find_trips(
@@ -245,12 +273,13 @@ def match_trips(
         decision[row] = np.concatenate(decisions)[is_known]
     judged = in_split(trips, features.split, ALL_ROWS, "test", features.dataset)
     validation = in_split(trips, features.split, features.segment, "validation", features.dataset)
+    missing = trips["trip_id"].to_numpy()[judged & (count == 0)]
     counts = MatchCounts(
         trips=len(trips),
         predictions=len(row),
         judged=int(judged.sum()),
-        missing=int((judged & (count == 0)).sum()),
-        repeated=len(row) - int((count > 0).sum()),
+        missing=FaultCount.of(missing),
+        repeated=_repeats(trips, count),
         unscored_validation=int((validation & (count == 0)).sum()),
         judged_hash=_hash_of(trips[judged], features.dataset.label.name),
     )

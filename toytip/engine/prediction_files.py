@@ -19,7 +19,7 @@ from toytip.core.arrays import BoolArray, Float32Array, Int64Array
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.text import join_words
 from toytip.errors import SchemaError, SourceError
-from toytip.evaluation.judgment import PredictionFaults
+from toytip.evaluation.judgment import FaultCount, PredictionFaults
 from toytip.io.access import open_file
 from toytip.sources.formats import PARQUET_MAGIC
 from toytip.sources.listing import list_source_files
@@ -218,10 +218,14 @@ def _convert(batch: pa.RecordBatch, uri: str) -> LoadedChunk:
         decision = decisions.fill_null(False).to_numpy(zero_copy_only=False)[has_id]
     is_outside = ~np.isnan(probability) & ~((probability >= 0) & (probability <= 1))
     valid = np.where(is_outside, np.nan, probability).astype(np.float32)[has_id]
+    trip_ids = ids.drop_null().to_numpy()
     return LoadedChunk(
-        predictions=PredictionRows(trip_id=ids.drop_null().to_numpy(), probability=valid, decision=decision),
+        predictions=PredictionRows(trip_id=trip_ids, probability=valid, decision=decision),
         rows=len(ids),
-        faults=PredictionFaults(null=int((is_null | ~has_id).sum()), out_of_range=int(is_outside.sum())),
+        faults=PredictionFaults(
+            null=FaultCount.of(trip_ids[is_null[has_id]], count=int((is_null | ~has_id).sum())),
+            out_of_range=FaultCount.of(trip_ids[is_outside[has_id]], count=int(is_outside.sum())),
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from toytip.core.arrays import Int64Array
 from toytip.core.splits import TimeRange
 from toytip.core.text import join_words, plural, verb
 from toytip.evaluation import metrics
@@ -241,19 +242,54 @@ def rank_entries(entries: Sequence[LeaderboardEntry], segment: str) -> list[Rank
     ]
 
 
+@dataclass(frozen=True)
+class FaultCount:
+    """The number of predictions or trips that have a fault, and the first of them."""
+
+    count: int = 0
+    first: int | None = None
+    """Smallest trip ID with the fault. None if no prediction with the fault has a trip ID."""
+
+    @classmethod
+    def of(cls, trip_ids: Int64Array, count: int | None = None) -> FaultCount:
+        """Return the fault of these trips. `count` replaces their number."""
+        first = int(trip_ids.min()) if len(trip_ids) else None
+        return cls(len(trip_ids) if count is None else count, first)
+
+    def __add__(self, other: FaultCount) -> FaultCount:
+        firsts = [first for first in (self.first, other.first) if first is not None]
+        return FaultCount(self.count + other.count, min(firsts, default=None))
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def counted(self, noun: str, singular: str, several: str) -> str:
+        """Return the number with its noun and verb."""
+        return f"{plural(self.count, noun)} {verb(self.count, singular, several)}"
+
+    def note(self, *notes: str) -> str:
+        """Return notes and the first trip ID in parentheses, or an empty text without any."""
+        if self.first is not None:
+            notes = (*notes, f"{'first ' if self.count > 1 else ''}trip ID {self.first}")
+        return f" ({', '.join(notes)})" if notes else ""
+
+
+NO_FAULT = FaultCount()
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictionFaults:
-    """The number of predictions, or of trips without a prediction, that have a fault."""
+    """The predictions, and the trips without a prediction, that have a fault."""
 
-    missing: int = 0
+    missing: FaultCount = NO_FAULT
     """Test trips without a prediction."""
-    repeated: int = 0
+    repeated: FaultCount = NO_FAULT
     """Predictions of a trip that already has one."""
-    unknown: int = 0
+    unknown: FaultCount = NO_FAULT
     """Predictions of trips that are not in the features."""
-    null: int = 0
+    null: FaultCount = NO_FAULT
     """Predictions without a trip ID, a probability or a decision."""
-    out_of_range: int = 0
+    out_of_range: FaultCount = NO_FAULT
     """Predictions whose probability is not between 0 and 1."""
 
     def __add__(self, other: PredictionFaults) -> PredictionFaults:
@@ -265,23 +301,23 @@ class PredictionFaults:
         return any(getattr(self, item.name) for item in fields(self))
 
     def describe(self, features: str) -> str:
-        """Return all faults with their counts as text. `features` names the features.
+        """Return all faults with their counts and first trip IDs. `features` names the features.
 
-        >>> PredictionFaults(missing=1, null=2000).describe("features v1")
-        '1 test trip has no prediction and 2,000 predictions are incomplete (null)'
+        >>> PredictionFaults(missing=FaultCount(1), null=FaultCount(20, first=5)).describe("v1")
+        '1 test trip has no prediction and 20 predictions are incomplete (null, first trip ID 5)'
         """
         return join_words(list(self._texts(features)))
 
     def _texts(self, features: str) -> Iterator[str]:
-        if self.missing:
-            yield f"{plural(self.missing, 'test trip')} {verb(self.missing, 'has', 'have')} no prediction"
-        if self.repeated:
-            yield f"{plural(self.repeated, 'prediction')} {verb(self.repeated, 'repeats', 'repeat')} a trip"
-        if self.unknown:
-            counted = plural(self.unknown, "prediction")
-            yield f"{counted} {verb(self.unknown, 'is', 'are')} of trips that {features} does not contain"
-        if self.null:
-            yield f"{plural(self.null, 'prediction')} {verb(self.null, 'is', 'are')} incomplete (null)"
-        if self.out_of_range:
-            counted = plural(self.out_of_range, "prediction")
-            yield f"{counted} {verb(self.out_of_range, 'has', 'have')} a probability that is not between 0 and 1"
+        if fault := self.missing:
+            yield f"{fault.counted('test trip', 'has', 'have')} no prediction{fault.note()}"
+        if fault := self.repeated:
+            yield f"{fault.counted('prediction', 'repeats', 'repeat')} a trip{fault.note()}"
+        if fault := self.unknown:
+            subject = fault.counted("prediction", "is", "are")
+            yield f"{subject} of trips that {features} does not contain{fault.note()}"
+        if fault := self.null:
+            yield f"{fault.counted('prediction', 'is', 'are')} incomplete{fault.note('null')}"
+        if fault := self.out_of_range:
+            subject = fault.counted("prediction", "has", "have")
+            yield f"{subject} a probability that is not between 0 and 1{fault.note()}"

@@ -20,6 +20,7 @@ from docs.generate.results import FOLDER
 from toytip.core.jsonable import dump_json, to_json
 
 PAGE = Path(__file__).parents[2] / "benchmark" / "index.html"
+NOT_ON_PAGE = ("measured", "is_partial")
 TEMPLATES = Path(__file__).parent
 REPORT_STYLE = Path(toytip.report.__file__).parent / "templates" / "style.css"
 
@@ -48,6 +49,6 @@ def _data(views: list[View]) -> str:
 
 
 def _record(view: View) -> dict[str, Any]:
-    record = {name: value for name, value in to_json(view).items() if name != "measured"}
+    record = {name: value for name, value in to_json(view).items() if name not in NOT_ON_PAGE}
     own = reference_of(view)
     return {**record, "reference": own.name if own else None, "verdicts": to_json(verdicts(view))}

@@ -28,15 +28,19 @@ def wins_and_losses(results: Results) -> str:
         ]
         for view, found in _comparisons(results)
         for metric, label in METRICS.items()
+        if any(verdict.metric == metric for verdict in found)
     ]
     head = ("Work", "Metric", "toytip wins", "toytip loses", "Undecided")
     return table(head, rows) if rows else NOT_MEASURED
 
 
 def conclusions(results: Results) -> str:
-    """Return a list of sentences about the wins and losses of toytip, with an item per workload."""
+    """Return sentences about the wins and losses of toytip, as a list with an item per workload.
+
+    A contender without a result has the cause.
+    """
     items = [
-        f"- **{view.size:,} rows, {view.data_set}.** {' '.join(_sentences(found))}"
+        f"- **{view.size:,} rows, {view.data_set}.** {' '.join((*_sentences(found), *_failures(view)))}"
         for view, found in _comparisons(results)
     ]
     return "\n".join(items) or NOT_MEASURED
@@ -53,18 +57,31 @@ def _sentences(found: list[Verdict]) -> Iterator[str]:
         yield f"The comparison of {join_words(metrics)} with {join_words(peers)} is undecided."
 
 
+def _failures(view: View) -> Iterator[str]:
+    """Yield a sentence for each contender that has no result in any repeat, with the cause."""
+    failed = [contestant for contestant in view.contestants if contestant.seconds is None]
+    if len(failed) == len(view.contestants):
+        yield "No contender has a result."
+    for contestant in failed:
+        failure = contestant.failures[0]
+        cause = code(failure.cause.replace("`", "'"))
+        yield f"{code(contestant.name)} has no result ({failure.outcome}): {cause}."
+
+
 def _peers(found: list[Verdict], metric: str, outcome: str) -> list[str]:
     return [code(verdict.peer) for verdict in found if (verdict.metric, verdict.outcome) == (metric, outcome)]
 
 
 def _comparisons(results: Results) -> list[tuple[View, list[Verdict]]]:
+    """Return the views of all series with their verdicts. A run of toytip alone has none."""
     engines = engines_by_name()
     views = [
         make_view(Origin("", name), [with_defaults(row) for rows in found.values() for row in rows], engines)
         for name in SERIES
-        if (found := results.rows(name))
+        if (found := results.all_rows(name))
     ]
-    return [(view, found) for view in views if (found := verdicts(view))]
+    compared = [(view, verdicts(view)) for view in views]
+    return [(view, found) for view, found in compared if found or any(_failures(view))]
 
 
 def _cell(found: list[Verdict], metric: str, outcome: str) -> str:

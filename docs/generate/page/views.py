@@ -97,6 +97,8 @@ class View:
     memory: Choice
     cache: Choice
     date: Choice
+    is_partial: bool
+    """Whether the run was interrupted."""
     data_set: str
     """`synthetic`, or the name of the source."""
     data: str
@@ -115,7 +117,8 @@ class View:
 def load_views(folder: Path = FOLDER) -> list[View]:
     """Return the views of all result files.
 
-    The first view of a workload is the one with the most contenders, and then the newest one.
+    The first view of a workload is that of the complete run with the most contenders, and then of
+    the newest one.
     """
     engines = engines_by_name()
     views = [
@@ -124,7 +127,7 @@ def load_views(folder: Path = FOLDER) -> list[View]:
         for rows in group_by(measured, *VIEW_COLUMNS).values()
     ]
     newest = sorted(views, key=lambda view: view.date.key, reverse=True)
-    return sorted(newest, key=lambda view: (*_position(view), -len(view.contestants)))
+    return sorted(newest, key=lambda view: (*_position(view), view.is_partial, -len(view.contestants)))
 
 
 def _position(view: View) -> tuple[int, int]:
@@ -138,6 +141,7 @@ def make_view(origin: Origin, rows: list[Row], engines: dict[str, Engine]) -> Vi
     data_set = "synthetic" if row["synthetic"] else row["source"]
     changes = " with uncommitted changes" if row["uncommitted_changes"] else ""
     commit = row["environment"].get("git_commit")
+    partial = ", partial" if row["partial"] else ""
     by_name = {name: found for (name,), found in group_by(rows, "name").items()}
     return View(
         workload=row["workload"],
@@ -149,7 +153,8 @@ def make_view(origin: Origin, rows: list[Row], engines: dict[str, Engine]) -> Vi
         machine=_machine(row),
         memory=_memory_cap(row),
         cache=Choice("cold", "cold") if row["cold"] else Choice("warm", "warm"),
-        date=Choice(row["run"], f"{_minute(row['run'])}, {_count(len(by_name), 'contender')}"),
+        date=Choice(row["run"], f"{_minute(row['run'])}, {_count(len(by_name), 'contender')}{partial}"),
+        is_partial=row["partial"],
         data_set=data_set,
         data=f"{size:,} trips, {row['source']}",
         training=f"at most {row['rounds']} rounds of depth {row['max_depth']}",
