@@ -566,6 +566,7 @@ CASES = {
     "5.0\xa0% of the trips in 2023-07 were rejected": {
         "rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}
     },
+    "No trip of the test split is in the segment card": {"daily_tallies": {"all": {}, "card": {}}},
     "no validation month": {"split": {"train": ("a", "b"), "test": ("c", "d")}},
     "The last of 300 rounds": {"rounds": 300},
 }

@@ -183,7 +183,7 @@ def test_a_segment_that_no_row_is_in_gives_one_warning(tmp_path):
     assert list(result["evaluation"]["test"]) == ["all"]
     assert not {"meter_rate", "meter_hour_rate"} & set(result["model"]["features"])
     (page,) = (project / "toytip-store").rglob("first.html")
-    assert "no trip is in the segment heat_pumps" in words_of(page)
+    assert "No trip of the test split is in the segment heat_pumps, which has no metrics." in words_of(page)
     assert "contains some of the trips" not in words_of(page)
 
 
