@@ -1,4 +1,4 @@
-"""The console script. Workers import this module again when they start: it stays light."""
+"""The console script. It has few imports, because workers import this module when they start."""
 
 from __future__ import annotations
 

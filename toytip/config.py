@@ -178,8 +178,8 @@ class Settings(BaseSettings):
     )
     feature_set: str | None = _setting(
         None,
-        "Features of the model: a moment such as pickup, dropoff or payment, at which the features are known, "
-        "or seed, which stands for the eleven features of toy-ml-pipeline.",
+        "Feature set: a moment such as pickup, dropoff or payment, for the features that are known then, or "
+        "seed, for the eleven features of toy-ml-pipeline.",
         computed_default="all features that are known before the label (payment)",
     )
     segment: str = _setting("all", "Trips to train on: all, or a segment of the data set, such as card.")
@@ -226,7 +226,8 @@ class Settings(BaseSettings):
     )
     monotone_constraints: str | None = _setting(
         None,
-        "Features with which the probability may only rise (NAME=1) or fall (NAME=-1), separated by commas.",
+        "Monotone constraints, as NAME=1 or NAME=-1, separated by commas. If the feature NAME grows, the "
+        "probability does not fall (1) or does not rise (-1).",
         computed_default="no constraints",
         pattern=CONSTRAINTS_PATTERN,
     )

@@ -481,7 +481,7 @@ def test_monitoring_equals_the_output_of_the_command(store):
     assert (monitoring.model, monitoring.version) == ("v1", None)
     performance = monitoring.performance
     assert performance.index.tolist() == ["reference", "2020-04"]
-    parts = ["f1_by_segment_share", "f1_by_tip_share", "f1_by_model"]
+    parts = ["f1_by_segment_share", "f1_by_prevalence", "f1_by_model"]
     assert performance[parts].sum(axis=1).tolist() == pytest.approx(performance["f1_change"].tolist())
     assert monitoring.days.index.is_monotonic_increasing
     assert monitoring.days.loc["2020-04-30", "rolling_rows"] > monitoring.days.loc["2020-04-30", "rows"]

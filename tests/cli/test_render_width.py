@@ -110,6 +110,24 @@ def test_a_run_prints_at_most_80_columns(result, reasons, verbose, capsys):
         assert "in the report)" in text
 
 
+def test_a_run_on_other_data_names_the_groups_of_its_baseline(result, capsys):
+    evaluation = {
+        split: {
+            name: dataclasses.replace(report, group_mean_label="mean by meter and hour")
+            for name, report in segments.items()
+        }
+        for split, segments in result.evaluation.items()
+    }
+    result = dataclasses.replace(result, evaluation=evaluation, warnings=(LONG_REASON, LONG_REASON))
+    render_run.show_run(result)
+    text = capsys.readouterr().out
+    assert_narrow(text, result.store)
+    assert len(text.splitlines()) <= 22
+    titles = [line for line in text.splitlines() if line.endswith(("vs. mean by", "meter and", "  hour"))]
+    assert len(titles) == 3
+    assert "zone mean" not in text
+
+
 def test_a_decision_prints_at_most_80_columns(capsys):
     render_run.show_decision(decision_with([LONG_REASON]), verbose=True)
     text = capsys.readouterr().out

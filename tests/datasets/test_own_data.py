@@ -20,7 +20,8 @@ from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import FEATURES, PREDICTIONS
 from toytip.datasets.project.loader import load_project, own_name
 from toytip.datasets.project.parts import column_availability
-from toytip.errors import ConfigError
+from toytip.errors import ConfigError, DataCheckError
+from toytip.monitoring.required_trips import require_two_labels
 from toytip.pipeline.startup.project import read_project
 from toytip.stages import clean, conform, preprocess, profile
 from toytip.stages.featurize import featurize
@@ -50,6 +51,11 @@ def test_the_declaration_determines_the_tables(meters):
     assert meters.table(PREDICTIONS).names[:4] == ["trip_id", "read_at", "meter", "probability"]
     assert meters.hash_columns == ("meter", "heating", "kwh", "forecast", "heating_degrees")
     assert meters.words.segment == "trips in the segment heat_pumps"
+    assert meters.words.baseline == "mean by meter and hour"
+    assert meters.segment.words.condition == "a condition on heating"
+    heating = MODULE.replace('"hour": 24}', '"hour": 24, "heating": 2}')
+    three = own(heating.replace('baseline=["meter", "hour"]', 'baseline=["meter", "hour", "heating"]'))
+    assert three.words.baseline == "mean by meter, hour and heating"
 
 
 def test_feature_sets_follow_the_moments(meters):
@@ -239,6 +245,16 @@ def test_the_guide_shows_the_code_of_the_example():
     for block in blocks:
         for part in re.split(r"\n\n(?=meters = )", block):
             assert part.strip() in MODULE
+
+
+def test_the_error_about_one_label_names_the_function(meters):
+    with pytest.raises(
+        DataCheckError, match="the label high_use is false for all 9 training trips"
+    ) as caught:
+        require_two_labels(meters, 9, 0)
+    assert caught.value.hint == (
+        "Add months or trips to the source, or correct the label function high_use in meters.py."
+    )
 
 
 MINIMAL = """

@@ -14,7 +14,7 @@ from toytip.evaluation.metrics import MIN_CLASS_TRIPS, FittedBaselines
 from toytip.evaluation.report import EvaluationSummary, summarize_report
 from toytip.evaluation.tally import MIN_SLICE_TRIPS
 
-BASELINES = FittedBaselines(rate=0.4, hour_zone_threshold=0.5)
+BASELINES = FittedBaselines(rate=0.4, group_mean_threshold=0.5)
 
 
 def test_metrics_are_compared_with_baselines():
@@ -22,15 +22,17 @@ def test_metrics_are_compared_with_baselines():
     report = evaluation_report(tallies_of(scores, features), BASELINES, TLC)["test"]["all"]
     rows = scores[scores["split"] == "test"]
     label = rows["high_tip"]
-    names = ("always_positive", "constant_probability", "hour_zone_mean")
-    always_positive, constant, hour_zone = (report.baselines[name] for name in names)
+    names = ("always_positive", "constant_probability", "group_mean")
+    always_positive, constant, group_mean = (report.baselines[name] for name in names)
     constant_rate = np.full(len(label), 0.4)
     assert always_positive.f1 == pytest.approx(sklearn_metrics.f1_score(label, np.ones(len(label), bool)))
     assert constant.log_loss == pytest.approx(sklearn_metrics.log_loss(label, constant_rate))
     assert constant.brier == pytest.approx(sklearn_metrics.brier_score_loss(label, constant_rate))
     rates = ENCODING.baseline_rate(columns_of(features))[rows.index]
-    assert hour_zone.auc == pytest.approx(sklearn_metrics.roc_auc_score(label, rates), abs=1e-3)
-    assert hour_zone.log_loss == pytest.approx(sklearn_metrics.log_loss(label, rates.astype(float)), abs=1e-6)
+    assert group_mean.auc == pytest.approx(sklearn_metrics.roc_auc_score(label, rates), abs=1e-3)
+    assert group_mean.log_loss == pytest.approx(
+        sklearn_metrics.log_loss(label, rates.astype(float)), abs=1e-6
+    )
     assert report.improvement["constant_probability"].log_loss == pytest.approx(
         constant.log_loss - report.metrics.log_loss
     )

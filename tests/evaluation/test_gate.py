@@ -14,7 +14,7 @@ from toytip.evaluation.tally import combine_tallies
 from toytip.stages.postprocess import postprocess
 from toytip.stages.summarize import summarize_predictions
 
-BASELINES = FittedBaselines(rate=0.4, hour_zone_threshold=0.5)
+BASELINES = FittedBaselines(rate=0.4, group_mean_threshold=0.5)
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_package_has_a_card_and_no_pickle(runs, models_json):
     assert features["parents"]
     assert all(file["rows"] > 0 for file in features["parents"])
     assert all(file["checksum"].startswith("sha256:") for file in features["parents"])
-    assert card["evaluation"]["test"]["card"]["improvement"]["hour_zone_mean"]["auc"] is not None
+    assert card["evaluation"]["test"]["card"]["improvement"]["group_mean"]["auc"] is not None
     suffixes = {path.suffix for path in (store / "dev/_registry/models").rglob("*") if path.is_file()}
     assert suffixes <= {".ubj", ".json", ".txt", ".yaml", ".py", ".parquet", ""}
 

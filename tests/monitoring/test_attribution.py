@@ -28,7 +28,9 @@ def test_the_three_parts_add_up(
     month = card_and_other(later_card, later_tip, later_hit, later_loss)
     prevalence, f1, log_loss = attribution.attribute_change(reference, month)
     for change in (prevalence, f1, log_loss):
-        assert change.segment_share + change.tip_share + change.model == pytest.approx(change.total, abs=1e-9)
+        assert change.segment_share + change.prevalence + change.model == pytest.approx(
+            change.total, abs=1e-9
+        )
     assert prevalence.model == pytest.approx(0, abs=1e-12)
     two_parts = attribution.f1_and_log_loss_changes(
         reference[0].merge(reference[1]), month[0].merge(month[1])
@@ -45,7 +47,7 @@ def test_a_single_cause_is_attributed_to_itself():
 
     for cause, part in (
         ({"cards": 500_000}, "segment_share"),
-        ({"tip": 0.7}, "tip_share"),
+        ({"tip": 0.7}, "prevalence"),
         ({"hit": 0.7}, "model"),
     ):
         _, f1, _ = attribution.attribute_change(card_and_other(), card_and_other(**cause))

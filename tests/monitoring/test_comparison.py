@@ -82,7 +82,7 @@ def test_a_changed_card_share_is_named_and_not_attributed_to_the_model(model, ye
     )
     last = report.performance_by_month[-1]
     assert last.segment_share / report.reference_performance.segment_share == pytest.approx(0.7, abs=0.02)
-    assert last.prevalence_change.segment_share < 10 * -abs(last.prevalence_change.tip_share)
+    assert last.prevalence_change.segment_share < 10 * -abs(last.prevalence_change.prevalence)
 
 
 def test_a_worse_model_is_named_and_nothing_else(model, year, spec):

@@ -74,13 +74,13 @@ REFUSED = {
         tables({0: lambda table: with_value(table, "tip_amount", 0.0)}),
         {},
         DataCheckError,
-        "cannot train: high_tip is false for all 200 training trips",
+        "cannot train: the label high_tip is false for all 200 training trips",
     ),
     "no tips on training days": (
         tables({0: lambda table: with_value(table, "tip_amount", 0.0)}, MONTHS[:1]),
         {},
         DataCheckError,
-        "high_tip is false for all",
+        "the label high_tip is false for all",
     ),
     "cash only": (
         tables({1: lambda table: with_value(table, "payment_type", 2)}),
@@ -105,6 +105,13 @@ def test_a_source_without_trips_to_train_on_is_an_error(case, tmp_path):
     assert message in str(checked.error)
     assert checked.report.error == str(checked.error)
     assert "source check" not in checked.error.hint
+
+
+def test_a_source_without_card_trips_has_a_warning(tmp_path):
+    cash = {month: lambda table: with_value(table, "payment_type", 2) for month in range(3)}
+    checked = check(write_months(tmp_path, tables(cash)))
+    assert checked.error is None
+    assert [text for text in checked.report.warnings if "no trip is in the segment card" in text]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -12,10 +12,11 @@ from tests.support.trips import make_part_record, make_trips, raw_table, write_m
 from toytip.core.months import Month
 from toytip.core.splits import plan_split
 from toytip.core.tables import REJECTS
+from toytip.datasets.tlc.fhvhv.dataset import FHVHV
 from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import DataCheckError, SourceError
 from toytip.monitoring.month_counts import MonthSummary
-from toytip.monitoring.required_trips import require_trips, require_two_labels
+from toytip.monitoring.required_trips import find_empty_segment, require_trips, require_two_labels
 from toytip.pipeline.read_source import _rows_out_of_month
 from toytip.sources.discovery import require_months_of_files
 from toytip.sources.source import Source, SourceFile
@@ -107,6 +108,21 @@ def test_a_segment_without_trips_is_an_error():
         require_trips(cash, plan_split(tuple(MONTHS)), "card")
 
 
+def test_a_segment_that_no_trip_is_in_gives_a_warning():
+    cash, card, none = (
+        {month: summarize(month, trips_of(month, count, payment_type=code)) for month in MONTHS}
+        for count, code in ((4, 2), (4, 1), (0, 1))
+    )
+    assert find_empty_segment(cash, TLC, trains=True) == (
+        "no trip is in the segment card (payment_type 1), so there are no metrics for this segment, "
+        "and the model has no target-encoded features (check the condition and the values)"
+    )
+    assert "target" not in find_empty_segment(cash, TLC, trains=False)
+    assert find_empty_segment(cash | {MONTHS[0]: card[MONTHS[0]]}, TLC, trains=True) is None
+    assert find_empty_segment(none, TLC, trains=True) is None
+    assert find_empty_segment(cash, FHVHV, trains=True) is None
+
+
 def test_days_of_a_single_month_are_counted():
     (month, *_) = MONTHS
     split = plan_split((month,))
@@ -119,8 +135,8 @@ def test_days_of_a_single_month_are_counted():
     ("tips", "cause"),
     [
         ([], "there are no training trips"),
-        ([0.0, 0.1], "high_tip is false for all 2 training trips"),
-        ([9.0, 9.0], "high_tip is true for all 2 training trips"),
+        ([0.0, 0.1], "the label high_tip is false for all 2 training trips"),
+        ([9.0, 9.0], "the label high_tip is true for all 2 training trips"),
         ([0.0, 9.0], None),
     ],
 )
@@ -133,10 +149,10 @@ def test_training_needs_both_labels(tips, cause):
         else ValueCounts.empty(names, TLC)
     )
     if cause is None:
-        require_two_labels("high_tip", counts.rows, counts.positives)
+        require_two_labels(TLC, counts.rows, counts.positives)
     else:
         with pytest.raises(DataCheckError, match=f"cannot train: {cause}"):
-            require_two_labels("high_tip", counts.rows, counts.positives)
+            require_two_labels(TLC, counts.rows, counts.positives)
 
 
 @pytest.mark.parametrize(("outside", "is_usable"), [(5, True), (6, False)])

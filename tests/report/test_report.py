@@ -464,7 +464,7 @@ def test_the_segment_of_card_trips_is_not_a_ranked_slice():
 GOOD_IMPROVEMENT = {
     "always_positive": auc_improvement(0.2),
     "constant_probability": auc_improvement(0.2),
-    "hour_zone_mean": auc_improvement(0.1),
+    "group_mean": auc_improvement(0.1),
 }
 
 
@@ -566,6 +566,7 @@ CASES = {
     "5.0\xa0% of the trips in 2023-07 were rejected": {
         "rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}
     },
+    "No trip of the test split is in the segment card": {"daily_tallies": {"all": {}, "card": {}}},
     "no validation month": {"split": {"train": ("a", "b"), "test": ("c", "d")}},
     "The last of 300 rounds": {"rounds": 300},
 }
@@ -588,7 +589,7 @@ def test_a_better_baseline_and_a_missing_interval_are_warnings():
     told = evaluated()
     told["test"]["all"] = replace(
         told["test"]["all"],
-        improvement={**GOOD_IMPROVEMENT, "hour_zone_mean": auc_improvement(-0.02)},
+        improvement={**GOOD_IMPROVEMENT, "group_mean": auc_improvement(-0.02)},
         intervals={"auc": None},
         calibration_error=0.2,
     )

@@ -34,7 +34,7 @@ PICTURES = """
   return [box.width, box.height, drawn, name, picture.getAttribute("role")];
 })
 """
-# Labels of a picture that overlap.
+# The labels that overlap in a picture.
 OVERLAPS = """
 [...document.querySelectorAll("figure svg")].flatMap((picture) => {
   const boxes = [...picture.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);

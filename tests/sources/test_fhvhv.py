@@ -104,6 +104,23 @@ def test_texts_in_json_have_the_rules_of_columns():
     assert table["hvfhs_license_num"].to_pylist() == TEXTS
 
 
+@pytest.mark.parametrize(
+    ("count", "end"),
+    [
+        (0, "must be a whole number"),
+        (1, "must be 'T0' or a whole number"),
+        (10, "'T8', 'T9' or a whole number"),
+        (11, "'T8', 'T9', another of the 11 texts or a whole number"),
+    ],
+)
+def test_the_message_about_a_code_lists_the_accepted_texts(count, end):
+    field = replace(FIELDS["company"], texts=tuple((f"T{code}", code) for code in range(count)))
+    with pytest.raises(InvalidValuesError) as caught:
+        read_values(["unknown"], field)
+    ((_, message),) = caught.value.problems
+    assert message.endswith(f"{end} of at most 16,777,216")
+
+
 def test_the_label_and_the_features_of_computed_values():
     trips = conformed(NEW).drop(columns="unreadable").iloc[[0, 0, 0]].reset_index(drop=True)
     trips["tips"], trips["base_passenger_fare"] = [2.0, 2.01, 0.0], 10.0

@@ -59,7 +59,7 @@ def test_a_rollback_changes_the_current_version_of_its_taxi_type_only(store):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("yellow", "v1"), "cannot read version v1 of predictions for yellow taxis: .* green taxis"),
+        (("yellow", "v1"), "cannot read version v1 of predictions for the taxi type yellow: .* green"),
         (("green", "v9"), "cannot read version v9 of predictions"),
         (("green", None, "2026-01-01"), "there is no version as of 2026-01-01"),
     ],
@@ -73,7 +73,7 @@ def test_a_taxi_type_whose_runs_were_refused_has_no_current_version(tmp_path):
     store = Store(str(tmp_path), "dev")
     publish(store, "v1", "yellow", RunStatus.PASSED)
     publish(store, "v2", "green", RunStatus.REFUSED)
-    with pytest.raises(StoreError, match=r"cannot read predictions of green taxis .*: no run passed"):
+    with pytest.raises(StoreError, match=r"cannot read predictions of the taxi type green .*: no run passed"):
         resolve_version_of_taxi(store, "predictions", "green")
 
 

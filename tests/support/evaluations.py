@@ -20,6 +20,7 @@ EMPTY_REPORT = SegmentReport(
     metrics=METRICS,
     auc_binning_error=None,
     intervals={},
+    group_mean_label="hour-and-zone mean",
     baselines={"always_positive": BaselineMetrics(**{**UNDEFINED, "f1": 0.6})},
     improvement={},
     confusion=ConfusionCounts(true_positives=0, false_positives=0, false_negatives=0, true_negatives=0),

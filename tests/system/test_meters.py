@@ -1,5 +1,6 @@
 """The example of a data set that has nothing to do with taxis, from its files to a served model."""
 
+import html
 import re
 
 import numpy as np
@@ -15,13 +16,21 @@ from toytip.serving.request import RequestLimits
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 OPTIONS = ("--workers", 1, "--rounds", 30, "--max-depth", 4, "--progress", "none")
-TAXI_WORDS = re.compile(r"\b(taxis?|tips?|card|pickup|dropoff|fares?|passengers?|boroughs?)\b", re.IGNORECASE)
+TAXI_WORDS = re.compile(
+    r"\b(taxis?|tips?|card|pickup|dropoff|fares?|passengers?|boroughs?|hour-and-zone)\b", re.IGNORECASE
+)
 
 
 def run(folder, *options):
     done = run_toytip("run", *OPTIONS, *options, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     return parse_summary(done)
+
+
+def words_of(page):
+    """Return the text of an HTML page, without charts."""
+    text = re.sub(r"<(style|script|svg)\b.*?</\1>|<[^>]+>", " ", page.read_text(), flags=re.DOTALL)
+    return html.unescape(text)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +57,8 @@ def test_the_model_is_better_than_the_mean_of_each_meter_and_hour(first_run):
     evaluation = first_run["evaluation"]["test"]
     assert list(evaluation) == ["all", "heat_pumps"]
     for segment in evaluation.values():
-        assert segment["metrics"]["auc"] > segment["baselines"]["hour_zone_mean"]["auc"] + 0.02
-        assert segment["metrics"]["log_loss"] < segment["baselines"]["hour_zone_mean"]["log_loss"]
+        assert segment["metrics"]["auc"] > segment["baselines"]["group_mean"]["auc"] + 0.02
+        assert segment["metrics"]["log_loss"] < segment["baselines"]["group_mean"]["log_loss"]
     assert first_run["promotion"]["decision"] == "promoted"
 
 
@@ -110,6 +119,12 @@ def test_the_server_scores_a_reading_with_the_columns_of_the_user(model):
     refused = client.post({name: value for name, value in reading.items() if name != "meter_id"})
     assert refused.status_code == 422
     assert refused.json()["detail"][0]["field"] == "meter_id"
+    unknown = client.post({**reading, "heating": "coal"}).json()["detail"][0]["message"]
+    assert unknown == "must be 'GAS', 'HEAT PUMP' or a whole number of at most 16,777,216"
+    trip = client.get("/openapi.json").json()["components"]["schemas"]["MetersTrip"]
+    assert "'GAS' or 'HEAT PUMP', in upper or lower case" in trip["properties"]["heating"]["description"]
+    page = html.unescape(client.get("/docs").text)
+    assert "Texts of <code>heating</code>, in upper or lower case: 'GAS' and 'HEAT PUMP'" in page
     rejected = client.post({**reading, "consumption": -1})
     assert rejected.json()["reason"] == "negative_consumption"
 
@@ -136,18 +151,40 @@ def test_an_unknown_segment_is_an_error(folder, first_run):
 def test_predictions_are_judged_by_row_id(folder, first_run):
     predictions = open_store(folder / "toytip-store").predictions("first").compute()
     predictions[["trip_id", "probability"]].to_parquet(folder / "mine.parquet")
-    judged = run_toytip("judge", "mine.parquet", "--workers", 1, "--progress", "none", "--json", cwd=folder)
+    options = ("--workers", 1, "--progress", "none", "--leaderboard", "board", "--json")
+    judged = run_toytip("judge", "mine.parquet", *options, cwd=folder)
     assert judged.returncode == 0, judged.stderr
     evaluation = parse_summary(judged)["evaluation"]["test"]
     for segment, report in first_run["evaluation"]["test"].items():
         assert evaluation[segment]["metrics"]["auc"] == report["metrics"]["auc"]
+        assert evaluation[segment]["group_mean_label"] == "mean by meter and hour"
+    board = words_of(folder / "board" / "index.html")
+    assert "baseline: mean by meter and hour" in board
+    assert TAXI_WORDS.findall(board) == []
 
 
 def test_the_report_speaks_of_the_data_of_the_user(folder, segment_run):
     (page,) = (folder / "toytip-store").rglob("first.html")
-    text = re.sub(r"<(style|script|svg)\b.*?</\1>|<[^>]+>", " ", page.read_text(), flags=re.DOTALL)
+    text = words_of(page)
     assert "heat_pumps" in text
     assert sorted(set(TAXI_WORDS.findall(text))) == []
+
+
+def test_a_segment_that_no_row_is_in_gives_one_warning(tmp_path):
+    project = copy_project(tmp_path / "project")
+    module = project / "meters.py"
+    module.write_text(module.read_text().replace('rows["heating"] == 1', 'rows["heating"] == 2'))
+    result = run(project, "--version-id", "first", "--gate", "on")
+    (warning,) = [text for text in result["warnings"] if "heat_pumps" in text]
+    assert warning == (
+        "no trip is in the segment heat_pumps (a condition on heating), so there are no metrics for this "
+        "segment, and the model has no target-encoded features (check the condition and the values)"
+    )
+    assert list(result["evaluation"]["test"]) == ["all"]
+    assert not {"meter_rate", "meter_hour_rate"} & set(result["model"]["features"])
+    (page,) = (project / "toytip-store").rglob("first.html")
+    assert "No trip of the test split is in the segment heat_pumps, which has no metrics." in words_of(page)
+    assert "contains some of the trips" not in words_of(page)
 
 
 def test_monitoring_and_the_check_of_the_source_know_the_data_set(folder, first_run):

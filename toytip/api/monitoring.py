@@ -58,7 +58,7 @@ class Monitoring:
         Columns are counts and shares (`rows`, `segment_share`, `segment_prevalence`), the realized
         metrics, and the metrics that are estimated without labels (`estimated_f1`, ...). The change
         of a metric since the reference (`f1_change`) is the sum of its parts:
-        `f1_by_segment_share`, `f1_by_tip_share` and `f1_by_model`. In a month without labels,
+        `f1_by_segment_share`, `f1_by_prevalence` and `f1_by_model`. In a month without labels,
         values that need labels are NaN.
         """
         rows = [_performance_row(row) for row in self.report.performance_by_month]
@@ -149,7 +149,7 @@ def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]
     columns = {
         f"{metric}_change": change.total,
         f"{metric}_by_segment_share": change.segment_share,
-        f"{metric}_by_tip_share": change.tip_share,
+        f"{metric}_by_prevalence": change.prevalence,
     }
     return columns if metric == "prevalence" else {**columns, f"{metric}_by_model": change.model}
 

@@ -164,13 +164,14 @@ def open_features(
 
 def _require_one_taxi(settings: Settings) -> None:
     """Raise ConfigError if the store has features of both taxi types."""
+    from toytip.datasets.words import describe_kinds
     from toytip.store.store import store_from_settings
 
     store = store_from_settings(settings)
     taxis = sorted({str(manifest.config["taxi"]) for manifest in store.list_manifests("features")})
     if len(taxis) > 1:
         raise ConfigError(
-            f"cannot choose features: {store.display_uri} has features of {' and '.join(taxis)} taxis",
+            f"cannot choose features: {store.display_uri} has features of {describe_kinds(taxis)}",
             hint="Set --source to the trips, or --input-version to a version of features.",
         )
 

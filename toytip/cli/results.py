@@ -143,7 +143,7 @@ class TuningSummary:
     max_rounds_trials: int
     """Number of trials in which a fold trained for `--rounds` rounds, without early stopping."""
     max_rounds_limited_best: bool
-    """Whether the best trial is one of these trials."""
+    """Whether a fold of the best trial trained for `--rounds` rounds, without early stopping."""
     params_file: str
     """Path of the TOML file with the best parameters."""
 

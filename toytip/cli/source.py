@@ -16,7 +16,7 @@ from toytip.cli.options import (
     option,
     setting_option,
 )
-from toytip.datasets.words import DriftKind, SyntheticKind, Taxi
+from toytip.datasets.words import DriftKind, SyntheticKind, Taxi, describe_kind
 
 # `toytip source check` reads no store, so this option names the server of the source.
 SourceServerOption = Annotated[
@@ -128,7 +128,7 @@ def accept(
     from toytip.store.acceptances import Acceptance
 
     def show(accepted: Acceptance) -> None:
-        typer.echo(f"accepted {accepted.month} of {accepted.taxi} taxis: {accepted.reason}")
+        typer.echo(f"accepted {accepted.month} of {describe_kind(accepted.taxi)}: {accepted.reason}")
 
     print_result(accept_held_month(settings, month, reason, taxi), show, as_json=json_)
 

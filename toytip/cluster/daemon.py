@@ -1,4 +1,4 @@
-"""The process that manages a persistent cluster: it starts the cluster, and stops it on SIGTERM.
+"""The process of a persistent cluster, which starts the cluster, and stops it on SIGTERM.
 
 `lifecycle.start_persistent_cluster` starts this process. The process reads the settings from stdin
 as JSON, and writes one `DaemonMessage` to stdout.
@@ -66,7 +66,7 @@ def _record(settings: Settings, kind: ClusterKind, client: Any) -> ClusterRecord
 
 
 def _interrupt_once(*_: object) -> None:
-    """Raise KeyboardInterrupt, and ignore further signals: they must not interrupt the shutdown."""
+    """Raise KeyboardInterrupt, and ignore further signals, so that the shutdown continues."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -133,8 +133,8 @@ class TrainedModel:
     """Number of boosting rounds."""
     threshold: float = 0.5
     """Lowest probability for which the model predicts a positive label."""
-    hour_zone_threshold: float = 0.5
-    """Decision threshold of the hour-and-zone baseline, tuned on the same validation trips."""
+    group_mean_threshold: float = 0.5
+    """Decision threshold of the group mean, tuned on the same validation trips."""
     taxi: str = "yellow"
     """Taxi type, `yellow`, `green` or `fhvhv`."""
 

@@ -10,7 +10,7 @@ from toytip.core.dataset.synthetic import SyntheticFiles
 from toytip.core.text import join_words
 from toytip.datasets.tlc.fhvhv.dataset import FHVHV
 from toytip.datasets.tlc.taxis.dataset import TLC
-from toytip.datasets.words import KINDS, SYNTHETIC_KINDS
+from toytip.datasets.words import KINDS, SYNTHETIC_KINDS, describe_kind
 from toytip.errors import ConfigError
 
 DATASETS = (TLC, FHVHV)
@@ -99,7 +99,7 @@ def synthetic_files(kind: str) -> SyntheticFiles:
     files = dataset_of(kind).synthetic
     if files is None or files.kind != kind:
         raise ConfigError(
-            f"cannot generate files of {kind} taxis: toytip has no synthetic trips of this type",
+            f"cannot generate files of {describe_kind(kind)}: toytip has no synthetic trips of this type",
             hint=f"Choose {join_words(SYNTHETIC_KINDS, 'or')}.",
         )
     return files

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.text import join_words
 from toytip.datasets.tlc.fhvhv import names as fhvhv_names
 from toytip.datasets.tlc.fhvhv import words as fhvhv_words
 from toytip.datasets.tlc.taxis import names, words
@@ -35,6 +37,18 @@ def describe_kind(kind: str) -> str:
     ('green taxis', 'meters')
     """
     return f"{kind} taxis" if kind in KINDS else kind
+
+
+def describe_kinds(kinds: Iterable[str]) -> str:
+    """Return the rows of several kinds of source files in words.
+
+    >>> describe_kinds(["yellow", "green"]), describe_kinds(["meters", "green"])
+    ('yellow and green taxis', 'green taxis and meters')
+    """
+    kinds = list(kinds)
+    taxis = [kind for kind in kinds if kind in KINDS]
+    others = [kind for kind in kinds if kind not in KINDS]
+    return join_words([*([f"{join_words(taxis)} taxis"] if taxis else []), *others])
 
 
 def value_label(column: str, value: str) -> str:

@@ -47,7 +47,7 @@ class MatchCounts:
     trips: int = 0
     """Trips in the features."""
     predictions: int = 0
-    """Predictions of these trips, repeated ones included."""
+    """Predictions of the trips in the features, repeated ones included."""
     judged: int = 0
     """Test trips."""
     missing: FaultCount = NO_FAULT

@@ -71,6 +71,7 @@ def _segment_report(
         auc_binning_error=metrics.auc_binning_error(tally.negatives, tally.positives),
         intervals=bootstrap_intervals(daily_tallies(tallies, split, segment)),
         baselines=baselines,
+        group_mean_label=dataset.words.baseline,
         improvement={name: metrics.improvement(values, baseline) for name, baseline in baselines.items()},
         confusion=metrics.confusion_counts(tally),
         calibration_error=metrics.calibration_error(tally),
@@ -85,14 +86,14 @@ def baseline_metrics(
     tallies: Tallies, split: str, segment: str, tally: Tally, fitted: FittedBaselines
 ) -> dict[str, BaselineMetrics]:
     """Return the metrics of every baseline on a segment, and of the champion if it was scored."""
-    hour_zone = metrics.with_threshold(
-        tally_of(tallies, split, segment, "hour_zone"), fitted.hour_zone_threshold
+    group_mean = metrics.with_threshold(
+        tally_of(tallies, split, segment, "group_mean"), fitted.group_mean_threshold
     )
     champion = tally_of(tallies, split, segment, "champion")
     baselines = {
         "always_positive": metrics.always_positive_metrics(tally),
         "constant_probability": metrics.constant_probability_metrics(tally, fitted.rate),
-        "hour_zone_mean": metrics.predictor_metrics(hour_zone),
+        "group_mean": metrics.predictor_metrics(group_mean),
     }
     return baselines | ({"champion": metrics.predictor_metrics(champion)} if champion.rows else {})
 

@@ -22,8 +22,8 @@ SLICE_STANDARD_ERRORS = 3
 BASELINE_CHECKS = (
     ("always_positive", "f1"),
     ("constant_probability", "log_loss"),
-    ("hour_zone_mean", "auc"),
-    ("hour_zone_mean", "log_loss"),
+    ("group_mean", "auc"),
+    ("group_mean", "log_loss"),
 )
 BASELINE_LABELS = {
     "always_positive": "the always-positive baseline",
@@ -135,7 +135,7 @@ def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str, datas
 def _baseline_checks(
     tallies: Tallies, tally: Tally, fitted: FittedBaselines, segment: str, dataset: Dataset
 ) -> Iterator[GateCheck]:
-    labels = {**BASELINE_LABELS, "hour_zone_mean": f"the {dataset.words.baseline}"}
+    labels = {**BASELINE_LABELS, "group_mean": f"the {dataset.words.baseline}"}
     challenger = metrics.compute_metrics(tally)
     baselines = baseline_metrics(tallies, "test", segment, tally, fitted)
     for baseline, metric in BASELINE_CHECKS:

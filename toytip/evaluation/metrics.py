@@ -35,13 +35,13 @@ HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "log_loss": False, "brier": Fal
 class FittedBaselines:
     """The fitted values of the baselines.
 
-    `rate` is the share of positive labels in the training rows. `hour_zone_threshold` is the
-    decision threshold of the hour-and-zone mean. Like the threshold of the model, this threshold is
-    tuned on the validation rows.
+    `rate` is the share of positive labels in the training rows. `group_mean_threshold` is the
+    decision threshold of the group mean. Like the threshold of the model, this threshold is tuned
+    on the validation rows.
     """
 
     rate: float
-    hour_zone_threshold: float = 0.5
+    group_mean_threshold: float = 0.5
 
 
 def compute_metrics(tally: Tally) -> Metrics:

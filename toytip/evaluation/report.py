@@ -163,11 +163,13 @@ class SegmentSummary:
     """95 % interval of each metric, by a bootstrap that resamples whole days. Null with fewer than
     seven days."""
     baselines: Mapping[str, BaselineMetrics]
-    """Metrics of the baselines `always_positive`, `constant_probability`, `hour_zone_mean` and
+    """Metrics of the baselines `always_positive`, `constant_probability`, `group_mean` and
     `champion`.
 
     `champion` is absent without a champion, or if the champion did not score these trips.
     """
+    group_mean_label: str
+    """Words for the baseline `group_mean`, such as `hour-and-zone mean`."""
     improvement: Mapping[str, Improvement]
     """Improvement over each baseline. A positive value is better for every metric."""
     confusion: ConfusionCounts

@@ -31,7 +31,7 @@ class TallyKey(NamedTuple):
 
     The trips belong to one split, and have one value of a slice. The slice "" contains all trips.
     The segment is "" for trips outside of the data set's segment. The predictor is `model`,
-    `champion` (the registered champion), or `hour_zone` (the rate of positive labels by group in
+    `champion` (the registered champion), or `group_mean` (the rate of positive labels by group in
     training).
     """
 

@@ -16,7 +16,7 @@ from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
 from toytip.datasets.registry import detect_kind, kinds_in_columns
-from toytip.datasets.words import KINDS, describe_kind
+from toytip.datasets.words import KINDS, describe_kind, describe_kinds
 from toytip.errors import SchemaError, ToytipError
 from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
@@ -148,13 +148,12 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     if taxi is None and len(models) > 1:
         names = " or ".join(map(_time_column, models.values()))
         raise SchemaError(
-            f"cannot select a model: {' and '.join(models)} taxis have one, and the trips have no column {names}",
+            f"cannot select a model: {describe_kinds(models)} have one, and the trips have no column {names}",
             hint=f"Name the column with the times {names}, or set --taxi.",
         )
     if taxi is not None and taxi not in models:
         raise SchemaError(
-            f"cannot score trips of {describe_kind(taxi)}: "
-            f"the model was trained on {' and '.join(map(describe_kind, models))}",
+            f"cannot score trips of {describe_kind(taxi)}: the model was trained on {describe_kinds(models)}",
             hint=f"Choose a model for {describe_kind(taxi)}.",
         )
     return models[taxi] if taxi else next(iter(models.values()))

@@ -37,10 +37,10 @@ class Measurement:
     name: str
     """Name of the feature, reject reason, share or metric."""
     measure: str
-    """Measure: `psi`, `ks` or `wasserstein` of a feature, share of trips in `new` or `vanished`
-    categories, `rate` of missing values or rejected trips, or `share` of trips. Measures of
-    metrics: metric whose `change` is the effect, `part` of the change that is due to the model, or
-    AUC of the trips in the `segment` of the data set."""
+    """Measure. Features have `psi`, `ks`, `wasserstein`, or the share of trips in `new` or
+    `vanished` categories. Missing values and reject reasons have `rate`, and shares of trips have
+    `share`. Metrics have `change` (the change since the reference), `part` (the part of the change
+    that is due to the model) or `segment` (the AUC of the trips in the segment)."""
     value: float
     """Value of the measure in the month."""
     reference: float | None = None

@@ -60,7 +60,7 @@ class ChangeParts:
     """Change in the metric: the sum of the parts."""
     segment_share: float
     """Part due to the change in the share of the segment."""
-    tip_share: float
+    prevalence: float
     """Part due to changes in the share of positive labels in the segment and among other trips."""
     model: float
     """Part due to the change in the performance of the model in the segment and on other trips."""
@@ -71,7 +71,7 @@ class _KindRates:
     """The share of the segment, and values for each kind of trips: in the segment, then others."""
 
     segment_share: float
-    tip_shares: tuple[float, ...]
+    prevalences: tuple[float, ...]
     performance: tuple[RatesByKind, ...]
 
 
@@ -125,7 +125,7 @@ def attribute_change(
 
     def attribute(metric: Callable[..., float], index: int) -> ChangeParts:
         old, new = (
-            (side.segment_share, side.tip_shares, tuple(kind[position][index] for kind in rates))
+            (side.segment_share, side.prevalences, tuple(kind[position][index] for kind in rates))
             for position, side in enumerate((a, b))
         )
         return ChangeParts(metric(*new) - metric(*old), *shapley_parts(metric, old, new))
@@ -182,7 +182,7 @@ def _class_rates(tally: Tally) -> tuple[float, ClassRates, ClassRates] | None:
 
 def _kind_rates(tallies: SegmentAndOtherTallies) -> _KindRates:
     rows = tallies[0].rows + tallies[1].rows
-    tip_shares, performance = [], []
+    prevalences, performance = [], []
     for tally in tallies:
         positives = int(tally.positives.sum())
         negatives = tally.rows - positives
@@ -190,10 +190,10 @@ def _kind_rates(tallies: SegmentAndOtherTallies) -> _KindRates:
             tally.log_loss_positives / LOSS_SCALE,
             (tally.log_loss - tally.log_loss_positives) / LOSS_SCALE,
         )
-        tip_shares.append(positives / tally.rows if tally.rows else 0.0)
+        prevalences.append(positives / tally.rows if tally.rows else 0.0)
         rates = _ratio(tally.true_positives, positives), _ratio(tally.false_positives, negatives)
         performance.append((rates, (_ratio(losses[0], positives), _ratio(losses[1], negatives))))
-    return _KindRates(tallies[0].rows / rows, tuple(tip_shares), tuple(performance))
+    return _KindRates(tallies[0].rows / rows, tuple(prevalences), tuple(performance))
 
 
 def _ratio(part: float, total: int) -> float | None:

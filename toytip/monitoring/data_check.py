@@ -84,7 +84,8 @@ class DataCheck:
     months: tuple[MonthCheck, ...]
     """The verdict on each month, oldest first."""
     reference: tuple[str, ...]
-    """Reference months that are not held. Every month is compared with the others of these."""
+    """Reference months that are not held. toytip compares every month with the other reference
+    months."""
 
     @property
     def held(self) -> tuple[str, ...]:

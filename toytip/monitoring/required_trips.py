@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.months import Month
 from toytip.core.splits import Split
@@ -88,8 +89,29 @@ def _rows_of(summary: MonthSummary, feature: str, segment: str) -> pd.DataFrame:
     return rows[(rows["feature"] == feature) & (rows["in_segment"] | (segment == ALL_ROWS))]
 
 
+def _count_kept(months: Mapping[Month, MonthSummary], segment: str) -> int:
+    """Return the number of kept trips in a segment."""
+    rows = (_rows_of(summary, "day_of_month", segment) for summary in months.values())
+    return sum(int(item["trips"].sum()) for item in rows)
+
+
+def find_empty_segment(months: Mapping[Month, MonthSummary], dataset: Dataset, *, trains: bool) -> str | None:
+    """Return a warning if no trip of any month is in the segment of a data set, or None.
+
+    `trains` is whether a model learns from the months.
+    """
+    segment = dataset.segment
+    if segment is None or not _count_kept(months, ALL_ROWS) or _count_kept(months, segment.name):
+        return None
+    lost = "there are no metrics for this segment"
+    if trains and dataset.target_encoding is not None:
+        lost += ", and the model has no target-encoded features"
+    name = f"{segment.name} ({segment.words.condition})"
+    return f"no trip is in the segment {name}, so {lost} (check the condition and the values)"
+
+
 def require_labels_in_months(
-    months: Mapping[Month, MonthSummary], split: Split, segment: str, label: str
+    months: Mapping[Month, MonthSummary], split: Split, segment: str, dataset: Dataset
 ) -> None:
     """Raise DataCheckError if all trips of the training months have the same label.
 
@@ -102,22 +124,31 @@ def require_labels_in_months(
     positives = sum(int(rows["trips"][rows["value"] == 1].sum()) for rows in labels)
     if positives in (0, total):
         trips = _count_trips(months, split, "train", segment)
-        require_two_labels(label, trips, trips if positives else 0)
+        require_two_labels(dataset, trips, trips if positives else 0)
 
 
-def require_two_labels(label: str, trips: int, positives: int) -> None:
+def require_two_labels(dataset: Dataset, trips: int, positives: int) -> None:
     """Raise DataCheckError if there are no training trips, or if all have the same label.
 
     `positives` is the number of training trips for which the label is true.
     """
+    label = dataset.label.name
     if not trips:
         cause, hint = "there are no training trips", CHECK_SOURCE
     elif positives in (0, trips):
         value = "true" if positives else "false"
         cause, hint = (
-            f"{label} is {value} for {all_of(trips, 'training trip')}",
-            "Add months or trips to the source.",
+            f"the label {label} is {value} for {all_of(trips, 'training trip')}",
+            f"Add months or trips to the source{_or_correct(dataset)}.",
         )
     else:
         return
     raise DataCheckError(f"cannot train: {cause}", hint=hint)
+
+
+def _or_correct(dataset: Dataset) -> str:
+    """Return the end of a hint that names the function of the label in the module of a project."""
+    name = dataset.label.name
+    if dataset.module is None or name not in dataset.part_code:
+        return ""
+    return f", or correct the label function {name} in {dataset.module.file}"

@@ -11,11 +11,12 @@ from toytip.core.partitions import input_files
 from toytip.core.splits import Split
 from toytip.core.tables import FEATURES
 from toytip.datasets.registry import dataset_of
+from toytip.datasets.words import describe_kinds
 from toytip.errors import ConfigError, DataCheckError, StoreError
 from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
 from toytip.monitoring.data_measures import repeated_share
 from toytip.monitoring.month_counts import MonthSummary
-from toytip.monitoring.required_trips import require_trips
+from toytip.monitoring.required_trips import find_empty_segment, require_trips
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.history import summarize_months
 from toytip.progress.tracker import Progress
@@ -35,8 +36,8 @@ def check_data(
 ) -> DataCheck:
     """Compare each month with the training months, or with the months of `reference`.
 
-    Prints every month that does not pass. Raises DataCheckError if the validation or test months of
-    a training have no trips.
+    Prints every month that does not pass, and a warning if no trip is in the segment of the data
+    set. Raises DataCheckError if the validation or test months of a training have no trips.
     """
     months = summarize_months(context.store, tables)
     if reference is None:
@@ -56,6 +57,8 @@ def check_data(
     for month in check.months:
         _report(context, month)
     warn_of_repeated_trips(context.progress, months)
+    if warning := find_empty_segment(months, dataset, trains=reference is None):
+        context.progress.warn(warning)
     return check
 
 
@@ -100,7 +103,7 @@ def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | N
         )
     if len(matches) > 1:
         raise ConfigError(
-            f"cannot accept {text}: runs of {' and '.join(sorted(matches))} taxis hold this month",
+            f"cannot accept {text}: runs of {describe_kinds(sorted(matches))} hold this month",
             hint="Set --taxi.",
         )
     taxi_type, run = next(iter(matches.items()))

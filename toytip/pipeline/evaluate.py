@@ -30,7 +30,7 @@ class Evaluation:
     report: EvaluationReport
     """Complete evaluation by split and segment."""
     tallies: Tallies
-    """Metric histograms of the model, the hour-and-zone mean and the champion."""
+    """Metric histograms of the model, the group mean and the champion."""
     baselines: FittedBaselines
     """Fitted values of the baselines."""
 
@@ -71,10 +71,10 @@ def fitted_baselines(model: TrainedModel) -> FittedBaselines:
     """Return the fitted baselines: a constant probability, and a threshold.
 
     The probability is the rate of positive labels of the training rows. The threshold of the
-    hour-and-zone mean was tuned on the validation month.
+    group mean was tuned on the validation month.
     """
     return FittedBaselines(
-        rate=model.encoding.positives / model.encoding.rows, hour_zone_threshold=model.hour_zone_threshold
+        rate=model.encoding.positives / model.encoding.rows, group_mean_threshold=model.group_mean_threshold
     )
 
 

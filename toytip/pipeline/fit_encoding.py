@@ -126,7 +126,7 @@ def count_training_values(
         results = compute.compute_partitions(context.client, lazy, stage, months=months)
     counts = [result.value_counts for result in results if result.value_counts is not None]
     total = reduce(ValueCounts.merge, counts, ValueCounts.empty(names, dataset))
-    require_two_labels(dataset.label.name, total.rows, total.positives)
+    require_two_labels(dataset, total.rows, total.positives)
     return total
 
 

@@ -227,7 +227,7 @@ def _find_or_register(
 
 
 def _flatten_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Return metrics by name, such as `test.card.auc` or `test.card.auc.over_hour_zone_mean`."""
+    """Return metrics by name, such as `test.card.auc` or `test.card.auc.over_group_mean`."""
     flat = {}
     for split, segments in evaluation.report.items():
         for segment, report in segments.items():

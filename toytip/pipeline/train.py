@@ -65,8 +65,8 @@ def train_model(
         rounds=fitted.rounds,
         taxi=str(features.config["taxi"]),
     )
-    threshold, hour_zone_threshold = _tune_thresholds(context, features, model)
-    model = replace(model, threshold=threshold, hour_zone_threshold=hour_zone_threshold)
+    threshold, group_mean_threshold = _tune_thresholds(context, features, model)
+    model = replace(model, threshold=threshold, group_mean_threshold=group_mean_threshold)
     manifest = context.add_table(
         MODELS,
         _write_model(context, model),
@@ -189,7 +189,7 @@ def _training_shape(encoding: Encoding, params: BoosterParams) -> str:
 
 
 def _tune_thresholds(context: RunContext, features: Manifest, model: TrainedModel) -> tuple[float, float]:
-    """Return the thresholds of the model and of the hour-and-zone mean with the best F1.
+    """Return the thresholds of the model and of the group mean with the best F1.
 
     The thresholds are tuned on validation trips. Without these trips, they have the default.
     """
@@ -206,10 +206,10 @@ def _tune_thresholds(context: RunContext, features: Manifest, model: TrainedMode
     with context.progress.stage("tune", len(files), months) as stage:
         results = compute.compute_partitions(context.client, summaries, stage, months=months)
     merged, segment = graph.merge_tallies(results), model.encoding.segment
-    own, hour_zone = (tally_of(merged, "validation", segment, name) for name in ("model", "hour_zone"))
+    own, group_mean = (tally_of(merged, "validation", segment, name) for name in ("model", "group_mean"))
     return (
         best_f1_threshold(own.negatives, own.positives),
-        best_f1_threshold(hour_zone.negatives, hour_zone.positives),
+        best_f1_threshold(group_mean.negatives, group_mean.positives),
     )
 
 

@@ -26,7 +26,7 @@ SHARE_LABELS = {
     "segment": "share of {segment}",
     "segment_prevalence": "share of {labels} among {segment}",
 }
-# Rates of these kinds have no threshold of their own: they must stay within the reference range.
+# Rates of these kinds have no threshold of their own. They must stay within the reference range.
 REFERENCE_RANGE_KINDS = ("missing", "rejects")
 ALERT_LEVEL = 5
 

@@ -111,7 +111,7 @@ class Facts:
     evaluation: Mapping[str, Mapping[str, SegmentReport]] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     daily_tallies: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
-    hour_zone_tally: Tally | None = None
+    group_mean_tally: Tally | None = None
     feature_importance: Sequence[FeatureImportance] = ()
     explained_trips: int = 0
     leakage_aucs: Mapping[str, float] = field(default_factory=dict)

@@ -106,10 +106,16 @@ def _quality_findings(facts: Facts) -> Iterator[Finding]:
         # A model that was trained on a segment is not meant for other trips.
         if facts.reported_segment in (ALL_ROWS, segment):
             yield from _segment_findings(split, segment, evaluation, facts.words)
+    reported = facts.evaluation.get(split, {})
+    for segment in facts.daily_tallies:
+        if reported and segment not in reported:
+            yield Finding(
+                f"No trip of the {split} split is in the segment {segment}, which has no metrics.", "metrics"
+            )
     train = facts.evaluation.get("train", {}).get(facts.segment or "all")
-    reported = facts.evaluation_of(facts.segment or "all")
-    if train and reported and split != "train":
-        yield from _overfit_findings(split, train.metrics.auc, reported.metrics.auc)
+    tested = facts.evaluation_of(facts.segment or "all")
+    if train and tested and split != "train":
+        yield from _overfit_findings(split, train.metrics.auc, tested.metrics.auc)
 
 
 def _overfit_findings(split: str, train_auc: float | None, auc: float | None) -> Iterator[Finding]:

@@ -95,7 +95,6 @@ LABELS = {
     "f1_always_positive": "F1 of always-positive",
     "always_positive": "always-positive",
     "constant_probability": "constant probability",
-    "hour_zone_mean": "hour-and-zone mean",
     "prevalence": "share of positive labels",
 }
 
@@ -111,7 +110,7 @@ def label(name: str) -> str:
 
 def baseline_label(name: str, words: ReportWords) -> str:
     """Return the name of a baseline in words of the data set."""
-    return words.baseline if name == "hour_zone_mean" else label(name)
+    return words.baseline if name == "group_mean" else label(name)
 
 
 def capitalize_first(text: str) -> str:

@@ -28,7 +28,7 @@ def render_leaderboard_page(entries: Sequence[LeaderboardEntry]) -> str:
         Page(
             title="Leaderboard",
             kicker="toytip judge",
-            subtitle=[f"{first.taxi} taxis, {test_period(first)}"],
+            subtitle=[f"{first.taxi} trips, {test_period(first)}"],
             key_figures=_key_figures(ranked[first.reported_segment], first.reported_segment),
             sections=[_section(segment, items) for segment, items in ranked.items() if items],
             footer=footer_text(),
@@ -82,11 +82,11 @@ def _row(entry: RankedEntry, segment: str) -> list[str | TableCell]:
 
 
 def _baseline_row(best: RankedEntry, segment: str) -> list[str | TableCell]:
-    """Return the row of the hour-and-zone mean, the baseline with probabilities of its own."""
-    name = "hour_zone_mean"
-    baseline = best.judgment.evaluation["test"][segment].baselines[name]
+    """Return the row of the group mean, the baseline with probabilities of its own."""
+    report = best.judgment.evaluation["test"][segment]
+    baseline = report.baselines["group_mean"]
     return [
-        f"baseline: {formatting.label(name)}",
+        f"baseline: {report.group_mean_label}",
         formatting.format_metric(baseline.auc),
         *("", "", ""),
         formatting.format_metric(baseline.log_loss),

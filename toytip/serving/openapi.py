@@ -12,12 +12,14 @@ from pydantic import TypeAdapter
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS
+from toytip.core.text import join_words
 from toytip.core.time_values import zone_place
 from toytip.datasets.words import describe_kind
 from toytip.models import trip_columns
 from toytip.serving.answers import TripAnswer
 from toytip.serving.pages import StartPage, example_trip
 from toytip.serving.request import FieldError, RequestLimits
+from toytip.serving.values import list_texts
 
 Schema = dict[str, Any]
 
@@ -116,9 +118,13 @@ def _trip(model: TrainedModel) -> Schema:
 def _value(field: Field, *, is_nullable: bool) -> Schema:
     """Return the schema of a value. A number can also be text, as in a CSV file."""
     missing = {"type": "null"}, {"type": "string", "pattern": _missing_pattern()}
-    texts = [{"enum": [text for text, _ in field.texts]}] if field.texts else []
     values = [_time(field)] if field.kind == "time" else _KINDS[field.kind]
-    return {"anyOf": [*values, *texts, *(missing if is_nullable else ())]}
+    missing_values = missing if is_nullable else ()
+    if not field.texts:
+        return {"anyOf": [*values, *missing_values]}
+    texts = {"enum": [text for text, _ in field.texts]}
+    description = f"{join_words(list_texts(field), 'or')}, in upper or lower case, or a number."
+    return {"anyOf": [*values, texts, *missing_values], "description": description}
 
 
 def _time(field: Field) -> Schema:

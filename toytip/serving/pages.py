@@ -11,9 +11,11 @@ from markupsafe import Markup, escape
 from toytip._version import __version__
 from toytip.core.jsonable import dump_json
 from toytip.core.model import TrainedModel
+from toytip.core.text import join_words
 from toytip.datasets.words import describe_kind
 from toytip.models import trip_columns
 from toytip.models.package import golden_trips
+from toytip.serving.values import list_texts
 
 ENDPOINTS = {
     "POST /score": "The scores of one trip (an object) or of several trips (a list)",
@@ -94,6 +96,19 @@ def docs_page(models: Mapping[str, TrainedModel], url: str) -> str:
     return Markup(page).format(Markup(STYLE), __version__, endpoints, sections)  # noqa: S704 - escapes values
 
 
+def _list_texts(model: TrainedModel) -> Markup:
+    """Return the texts that the required columns accept for codes."""
+    dataset = model.encoding.dataset
+    columns = {dataset.layout.source_column(field.name, model.taxi): field for field in dataset.fields}
+    return Markup().join(
+        Markup("<p>Texts of <code>{}</code>, in upper or lower case: {}</p>").format(
+            name, join_words(list_texts(columns[name]))
+        )
+        for name in trip_columns.required_columns(model)
+        if columns[name].texts
+    )
+
+
 def _model_section(model: TrainedModel, url: str) -> Markup:
     description = ModelDescription.of(model)
     request = f"curl -s {url.rstrip('/')}/score -d {shlex.quote(dump_json(example_trip(model)))}"
@@ -102,12 +117,13 @@ def _model_section(model: TrainedModel, url: str) -> Markup:
     )
     return Markup(
         "<h2>Model for {}</h2><p>Version <code>{}</code>, segment <code>{}</code>, "
-        "decision threshold {}.</p><p>Required columns: {}</p><pre>{}</pre>"
+        "decision threshold {}.</p><p>Required columns: {}</p>{}<pre>{}</pre>"
     ).format(
         describe_kind(model.taxi),
         model.version,
         description.segment,
         f"{model.threshold:.4f}",
         columns,
+        _list_texts(model),
         escape(request),
     )

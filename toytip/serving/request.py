@@ -14,10 +14,10 @@ import pyarrow as pa
 from toytip.core.columns import Columns
 from toytip.core.dataset.declarations import Field
 from toytip.core.model import TrainedModel
-from toytip.core.text import join_words, plural
+from toytip.core.text import plural
 from toytip.core.time_pairs import USUAL_HOURS, find_contradiction
 from toytip.datasets.registry import detect_kind
-from toytip.datasets.words import KINDS
+from toytip.datasets.words import KINDS, describe_kinds
 from toytip.models import trip_columns
 from toytip.models.selection import select_model
 from toytip.models.trip_columns import NamedTrips
@@ -107,7 +107,7 @@ def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any
     if len(taxis) > 1:
         raise RequestError(
             422,
-            f"cannot score the trips: the list has trips of {join_words(sorted(taxis, key=_order))} taxis "
+            f"cannot score the trips: the list has trips of {describe_kinds(sorted(taxis, key=_order))} "
             "(send one request per taxi type)",
         )
     return select_model(models, [name for names in combinations for name in names])

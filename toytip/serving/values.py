@@ -20,6 +20,7 @@ import numpy.typing as npt
 from toytip.core.dataset.declarations import Field
 from toytip.core.dataset.table_columns import field_column
 from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS, NUMBER_PATTERN
+from toytip.core.text import join_words
 from toytip.core.time_values import AMERICAN_TIME_PATTERN, NAIVE_TIME_PATTERN, ZONED_TIME_PATTERN, zone_place
 
 _IS_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII).match
@@ -28,10 +29,12 @@ _IS_ZONED_TIME = re.compile(ZONED_TIME_PATTERN, re.ASCII).match
 _IS_AMERICAN_TIME = re.compile(AMERICAN_TIME_PATTERN, re.ASCII).match
 # More values are checked as an array, which takes longer for a few values.
 _FEW_VALUES = 32
+# A message lists at most this many texts of a field.
+MAX_LISTED_TEXTS = 10
 _REQUIREMENTS = {
-    "time": "must be a time as text, in {city} or with a UTC offset, for example 2023-12-01T08:15:00",
-    "code": f"must be a whole number of at most {MAX_CODE:,}",
-    "amount": f"must be a number of at most {MAX_AMOUNT:,.0f}",
+    "time": "a time as text, in {city} or with a UTC offset, for example 2023-12-01T08:15:00",
+    "code": f"a whole number of at most {MAX_CODE:,}",
+    "amount": f"a number of at most {MAX_AMOUNT:,.0f}",
 }
 
 
@@ -77,7 +80,16 @@ def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
 
 
 def _requirement_of(field: Field) -> str:
-    return _REQUIREMENTS[field.kind].format(city=zone_place(field.time_zone))
+    value = _REQUIREMENTS[field.kind].format(city=zone_place(field.time_zone))
+    return f"must be {join_words([*list_texts(field), value], 'or')}"
+
+
+def list_texts(field: Field) -> list[str]:
+    """Return the texts that a field accepts for codes, for a message. A long list is shortened."""
+    texts = [repr(text) for text, _ in field.texts]
+    if len(texts) <= MAX_LISTED_TEXTS:
+        return texts
+    return [*texts[:MAX_LISTED_TEXTS], f"another of the {len(texts):,} texts"]
 
 
 def _is_missing(value: Any) -> bool:

@@ -59,7 +59,7 @@ FOOTER_THREADS = 8
 # The month of a file before it is known.
 NO_MONTH = Month(1, 1)
 RENAME_TO_MONTH = (
-    "Rename the file to its month. If it has several months, use a name without a month: the months "
+    "Rename the file to its month. If it has several months, use a name without a month. The months "
     "then come from the times of the rows."
 )
 

@@ -24,7 +24,7 @@ Format = Literal["parquet", "csv"]
 
 
 class OtherFormat(NamedTuple):
-    """A format that toytip does not read as a source. `toytip score` reads only JSON of these."""
+    """A format that toytip does not read as a source. `toytip score` reads one of them, JSON."""
 
     pattern: re.Pattern[bytes]
     """Pattern of the first bytes."""

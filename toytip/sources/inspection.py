@@ -71,7 +71,7 @@ class SourceReport:
     months: tuple[MonthReport, ...]
     """One report per month, oldest first."""
     warnings: tuple[str, ...]
-    """Warnings about files that probably have the same trips."""
+    """Warnings about files that probably have the same trips, and about a segment without trips."""
     error: str | None = None
     """Error of `toytip run` with the same settings, if it cannot train on the source. Null if it
     can."""

@@ -33,7 +33,7 @@ def summarize_predictions(
 ) -> Tallies:
     """Return the metric histograms of every split, separately inside and outside of the segment.
 
-    With `predictor="model"`, the result includes the histograms of the baseline `hour_zone`.
+    With `predictor="model"`, the result includes the histograms of the baseline `group_mean`.
     Histograms of all trips have fine bins. Histograms of days and slices have coarse bins.
     `boroughs` is the borough of each zone, or empty without a zone lookup file.
     """
@@ -55,7 +55,7 @@ def summarize_predictions(
             continue
         tallies[TallyKey(name, segment, predictor)] = _total_tally(scored.take(rows))
         if predictor == "model":
-            tallies[TallyKey(name, segment, "hour_zone")] = _total_tally(baseline.take(rows))
+            tallies[TallyKey(name, segment, "group_mean")] = _total_tally(baseline.take(rows))
         for slice_name, (codes, values) in slices.items():
             by_value = _count_tallies(codes[rows], len(values), SLICE_BINS, scored.take(rows))
             for value, tally in zip(values, by_value, strict=True):

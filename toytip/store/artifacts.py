@@ -25,7 +25,7 @@ def model_to_json(model: TrainedModel) -> bytes:
         "taxi": model.taxi,
         "rounds": model.rounds,
         "threshold": model.threshold,
-        "hour_zone_threshold": model.hour_zone_threshold,
+        "group_mean_threshold": model.group_mean_threshold,
         "encoding": model.encoding.to_json(),
     }
     return dump_json(metadata).encode()

@@ -172,15 +172,15 @@ def resolve_version_of_taxi(
         named = resolve_version(store, table, version)
         if (actual := _taxi_of(tables, named)) != taxi:
             raise StoreError(
-                f"cannot read version {version} of {table} for {taxi} taxis: its trips are of {actual} taxis",
-                hint=f"Name a version of {taxi} taxis. `toytip runs --taxi {taxi}` lists them.",
+                f"cannot read version {version} of {table} for the taxi type {taxi}: its taxi type is {actual}",
+                hint=f"Name a version of this taxi type. `toytip runs --taxi {taxi}` lists them.",
             )
         return named
     manifests = [item for item in store.list_manifests(table) if _taxi_of(tables, item) == taxi]
     current = find_current(store, manifests, parse_as_of(as_of) if as_of else None)
     if current is not None:
         return current
-    failure = f"cannot read {table} of {taxi} taxis in {store.display_uri}"
+    failure = f"cannot read {table} of the taxi type {taxi} in {store.display_uri}"
     if manifests and not as_of:
         raise StoreError(f"{failure}: no run passed", hint=NO_RUN_PASSED_HINT)
     when = f" as of {as_of}" if as_of else ""

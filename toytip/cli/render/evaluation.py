@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,9 +37,10 @@ SHORT_METRICS = ("auc", "log_loss", "f1")
 BASELINE_TITLES = {
     "always_positive": "vs. always\npositive",
     "constant_probability": "vs. constant\nprobability",
-    "hour_zone_mean": "vs. hour-and-\nzone mean",
     "champion": "vs.\nchampion",
 }
+# Width of the title of the group mean, whose words depend on the data set.
+GROUP_MEAN_WIDTH = 13
 NO_SPLITS = (
     "no metrics: none of the trips are in the training, validation or test months of the model. "
     "`toytip monitor` measures the performance on other months"
@@ -92,14 +94,31 @@ def show_split(
 
     On a narrow console, the table leaves out the comparison with the champion.
     """
-    baselines = next(iter(segments.values())).improvement
-    titles = [BASELINE_TITLES.get(name, f"vs.\n{name}") for name in baselines]
+    titles = _baseline_titles(segments)
     if verbose:  # the first column is wider, so the other columns must be narrower
         titles = [title.replace("vs. ", "vs.\n") for title in titles]
     table = new_table(split, "value", "95 % interval", *titles)
     for segment, evaluation in segments.items():
         _add_segment(table, segment, evaluation, verbose=verbose)
     show_table(console, table, drop=(BASELINE_TITLES["champion"],), name_dropped=name_dropped)
+
+
+def _baseline_titles(segments: Mapping[str, SegmentSummary]) -> list[str]:
+    """Return the title of the column of each baseline, in lines."""
+    first = next(iter(segments.values()))
+    words = f"vs. {first.group_mean_label}"
+    group_mean = "\n".join(textwrap.wrap(words, GROUP_MEAN_WIDTH, break_long_words=False))
+    titles = {**BASELINE_TITLES, "group_mean": group_mean}
+    return [titles.get(name, f"vs.\n{name}") for name in first.improvement]
+
+
+def short_height(report: EvaluationSummary) -> int:
+    """Return the number of lines on a terminal that `show_evaluation` prints without `verbose`."""
+    if not report:
+        return 2
+    segments = list(report.values())[-1]
+    header = max(len(title.split("\n")) for title in ("", *_baseline_titles(segments)))
+    return header + len(segments) * (1 + len(SHORT_METRICS))
 
 
 def segment_title(name: str, rows: str) -> str:

@@ -111,7 +111,7 @@ def _show_performance(console: Console, report: MonitoringReport) -> None:
 def _performance_cells(performance: MonthPerformance) -> list[str]:
     realized = performance.metrics
     change = performance.f1_change
-    parts = (change.total, change.segment_share, change.tip_share, change.model) if change else ()
+    parts = (change.total, change.segment_share, change.prevalence, change.model) if change else ()
     return [
         f"{performance.rows:,}",
         f"{performance.segment_share:.3f}",

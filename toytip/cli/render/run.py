@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from toytip.cli.render.evaluation import SHORT_METRICS, show_evaluation
+from toytip.cli.render.evaluation import short_height, show_evaluation
 from toytip.cli.render.tables import make_console, print_wrapped, wrap_text
 from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.core.text import plural
-from toytip.datasets.words import SEGMENTS
 from toytip.evaluation.gate import GateDecision
 from toytip.pipeline.result import RunResult, StageResult
 from toytip.store.run_manifest import RunStatus
@@ -19,8 +18,6 @@ SHOWN_REASONS = 2
 # Maximum number of lines of the short summary, so that it fits on a terminal with its command.
 MAX_LINES = 22
 LABEL_WIDTH = 12
-# Number of lines of the short table of metrics: two for the header, and the rows per segment.
-METRIC_LINES = 2 + len(SEGMENTS) * (1 + len(SHORT_METRICS))
 
 
 class Entry(NamedTuple):
@@ -52,7 +49,7 @@ def show_run(result: RunResult, *, verbose: bool = False) -> None:
         lines = _limit_lines(
             list(_short_entries(result)),
             console.width,
-            MAX_LINES - METRIC_LINES - len(paths) - 2 * result.up_to_date,
+            MAX_LINES - short_height(result.evaluation) - len(paths) - 2 * result.up_to_date,
         )
     if result.up_to_date:
         text = f"version {result.version} ({result.status}) is up to date"

@@ -320,5 +320,5 @@ def segment(
     `needs` are features. Without `words`, texts about the segment contain its name.
     """
     return lambda contains: Segment(
-        _names(needs), contains, words or default_words(contains.__name__), same_slice
+        _names(needs), contains, words or default_words(contains.__name__, _names(needs)), same_slice
     )

@@ -23,7 +23,7 @@ class Layout:
     schema_versions: tuple[tuple[str, str], ...]
     """Columns, newest first, and the version of the schema that each column identifies."""
     oldest_schema_version: str
-    """Version of files without any of these columns."""
+    """Version of files without any column of `schema_versions`."""
 
     def schema_version(self, columns: Collection[str]) -> str:
         """Return the version of the schema of a file with these columns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # The segment of all rows, which every data set has.
@@ -22,14 +23,15 @@ class SegmentWords:
     """Why the metrics of all rows and of the segment differ, in sentences."""
 
 
-def default_words(name: str) -> SegmentWords:
+def default_words(name: str, needs: Sequence[str]) -> SegmentWords:
     """Return texts about a segment for which nobody has written texts.
 
-    >>> default_words("long_trips").title
-    'trips in the segment long_trips'
+    >>> words = default_words("long_trips", ["trip_distance"])
+    >>> words.title, words.condition
+    ('trips in the segment long_trips', 'a condition on trip_distance')
     """
     return SegmentWords(
-        condition=f"segment {name}",
+        condition=f"a condition on {', '.join(needs) or 'no column'}",
         title=f"trips in the segment {name}",
         note="the trips with separate metrics",
         explanation=f"The segment {name} contains some of the trips, so that its metrics differ.",

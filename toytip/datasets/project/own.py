@@ -29,6 +29,7 @@ from toytip.core.dataset.own import SETTLED, OwnDataset
 from toytip.core.dataset.slices import column_slice
 from toytip.core.glossary import ColumnDoc
 from toytip.core.schema import Column, nullable_int
+from toytip.core.text import join_words
 from toytip.datasets.row_rules import missing_value_rule, out_of_month_rule, unreadable_value
 
 # The number of the kind in row IDs.
@@ -87,7 +88,7 @@ def complete_own(dataset: Dataset, declared: OwnDataset) -> Dataset:
     )
     encoding = TargetEncoding(keys=keys, rates=rates) if rates else None
     baseline = tuple(key for name in declared.baseline for key in groups if key.column == name)
-    means = f"mean by {' and '.join(declared.baseline)}" if baseline else "mean of the label"
+    means = f"mean by {join_words(declared.baseline)}" if baseline else "mean of the label"
     return replace(
         dataset,
         baseline=baseline,

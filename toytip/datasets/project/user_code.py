@@ -18,7 +18,7 @@ from toytip.core.redact import suggest_name
 from toytip.core.text import plural
 from toytip.errors import ConfigError, ToytipError
 
-# The kinds of dtypes that have numbers, and True and False.
+# The kinds of dtypes for numbers, and for True and False.
 NUMBER_KINDS, TRUTH_KINDS = "biuf", "b"
 
 

@@ -10,16 +10,17 @@ import pandas as pd
 
 from toytip.core.arrays import BoolArray
 from toytip.core.columns import Columns
-from toytip.core.dataset.declarations import Key, Moment, TargetEncoding, TargetRate, feature, rule
+from toytip.core.dataset.declarations import Key, Moment, Rule, TargetEncoding, TargetRate, feature, rule
 from toytip.core.dataset.slices import MISSING, Slice, SliceCodes, column_slice, default_label, factorize
 from toytip.core.dataset.words import LabelWords
 from toytip.core.times import hour, minute, weekday
-from toytip.datasets.row_rules import out_of_month_rule
+from toytip.datasets.row_rules import any_missing, out_of_month_rule, unreadable_value
 from toytip.datasets.tlc.time_words import TIME_WORDS
 from toytip.datasets.tlc.zones import ZONE_ID_COUNT
 
 WORK_HOURS = tuple(range(8, 19))
 MAX_HOURS = 24
+MAX_MILES = 300
 # Edges of the distance slices in miles. The last slice has no upper edge.
 DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
 # The zone IDs of Newark, JFK and LaGuardia.
@@ -80,6 +81,38 @@ def non_positive_duration(trips: Columns) -> BoolArray:
 def overlong_trip(trips: Columns) -> BoolArray:
     """The trip takes more than 24 hours. Probably, the meter was not stopped."""
     return trips["dropoff_at"] - trips["pickup_at"] > np.timedelta64(MAX_HOURS, "h")
+
+
+def required_columns(fare: str, tip: str, distance: str) -> tuple[str, ...]:
+    """Return the columns that must have a value, given those of fare, tip and distance."""
+    return ("pickup_at", "dropoff_at", fare, tip, distance, "PULocationID", "DOLocationID")
+
+
+def ride_rules(fare: str, tip: str, distance: str) -> tuple[Rule, ...]:
+    """Return the cleaning rules, given the columns of fare, tip and distance."""
+
+    @rule
+    def missing_value(trips: Columns) -> BoolArray:
+        """The pickup or dropoff time, the fare, the tip, the distance, or a zone is null."""
+        return any_missing(trips, required_columns(fare, tip, distance))
+
+    @rule
+    def non_positive_fare(trips: Columns) -> BoolArray:
+        """The fare is zero or negative (a refund or a promotion)."""
+        return trips[fare] <= 0
+
+    @rule
+    def negative_tip(trips: Columns) -> BoolArray:
+        """The tip is negative."""
+        return trips[tip] < 0
+
+    @rule
+    def implausible_distance(trips: Columns) -> BoolArray:
+        """The distance is negative or more than 300 miles."""
+        return (trips[distance] < 0) | (trips[distance] > MAX_MILES)
+
+    values = (unreadable_value, missing_value, out_of_month, non_positive_fare, negative_tip)
+    return (*values, non_positive_duration, overlong_trip, implausible_distance)
 
 
 @feature(available="pickup", needs=["pickup_at"], dtype="int8")

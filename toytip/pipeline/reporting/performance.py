@@ -11,12 +11,14 @@ from toytip.evaluation.tally import Tallies, Tally, slice_tallies, tally_of
 
 def performance_facts(tallies: Tallies | None, dataset: Dataset) -> dict[str, Any]:
     """Return the facts for metrics, curves and slices, and the words of the data set for them."""
+    facts, segment = _tally_facts(tallies, dataset.segments), dataset.segment
+    segments = facts.get("tallies", {})
     return {
         "value_words": dataset.value_words,
         "listed_slices": dataset.listed_slices,
         "words": dataset.words,
-        "segment_note": dataset.segment.words.explanation if dataset.segment else "",
-        **_tally_facts(tallies, dataset.segments),
+        "segment_note": segment.words.explanation if segment and segment.name in segments else "",
+        **facts,
     }
 
 
@@ -30,7 +32,7 @@ def _tally_facts(tallies: Tallies | None, segments: Sequence[str]) -> dict[str, 
     return {
         "tallies": {segment: tally for segment, tally in by_segment.items() if tally.rows},
         "daily_tallies": {segment: _daily_tallies(tallies, split, segment) for segment in segments},
-        "hour_zone_tally": tally_of(tallies, split, "all", "hour_zone"),
+        "group_mean_tally": tally_of(tallies, split, "all", "group_mean"),
     }
 
 

@@ -16,6 +16,7 @@ from toytip.errors import DataCheckError, StoreError, ToytipError
 from toytip.monitoring.data_check import check_months
 from toytip.monitoring.required_trips import (
     CleanedRows,
+    find_empty_segment,
     require_accepted_rows,
     require_labels_in_months,
     require_trips,
@@ -54,6 +55,7 @@ def check_source(settings: Settings, source: Source, on_rows_read: Callable[[int
         read_boroughs_near(settings, settings.source)
         split = split_months(settings, source.months)
         report = _with_held_months(report, checks, split, dataset)
+        report = _with_empty_segment(report, checks, dataset)
         _require_trainable(settings, source, checks, split, dataset)
     except (DataCheckError, StoreError) as error:
         cause: ToytipError | None = type(error)(str(error), hint=CORRECT_SOURCE)
@@ -82,7 +84,7 @@ def _require_trainable(
     require_accepted_rows(FEATURES.name, rows, dataset.leaking_columns, find_missing)
     summaries = {month: check.summary for month, check in checks.items()}
     require_trips(summaries, split, settings.segment)
-    require_labels_in_months(summaries, split, settings.segment, dataset.label.name)
+    require_labels_in_months(summaries, split, settings.segment, dataset)
 
 
 def _missing_column(taxi: str, dataset: Dataset, checks: Sequence[RowCheck]) -> str | None:
@@ -94,6 +96,15 @@ def _missing_column(taxi: str, dataset: Dataset, checks: Sequence[RowCheck]) -> 
         for column, share in check.null_shares.items():
             nulls[dataset.field_names.field_of(column) or column] += round(share * check.summary.rows)
     return dataset.layout.source_column(max(dataset.required_columns, key=nulls.__getitem__), taxi)
+
+
+def _with_empty_segment(
+    report: SourceReport, checks: Mapping[Month, RowCheck], dataset: Dataset
+) -> SourceReport:
+    """Return a report with a warning if no row is in the segment of the data set."""
+    summaries = {month: check.summary for month, check in checks.items()}
+    warning = find_empty_segment(summaries, dataset, trains=True)
+    return report if warning is None else replace(report, warnings=(*report.warnings, warning))
 
 
 def _with_held_months(

@@ -123,7 +123,7 @@ def _change_cells(performance: MonthPerformance) -> list[str]:
     f1, log_loss = performance.f1_change, performance.log_loss_change
     if f1 is None or log_loss is None:
         return NO_CHANGE
-    parts = (f1.total, f1.segment_share, f1.tip_share, f1.model, log_loss.model)
+    parts = (f1.total, f1.segment_share, f1.prevalence, f1.model, log_loss.model)
     return [formatting.format_signed(part) for part in parts]
 
 

@@ -119,9 +119,9 @@ def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
         for name, evaluation in _evaluations(facts).items()
         if (line := curves.roc_curve(facts.tallies[name])) is not None
     }
-    if facts.hour_zone_tally is not None and (line := curves.roc_curve(facts.hour_zone_tally)) is not None:
+    if facts.group_mean_tally is not None and (line := curves.roc_curve(facts.group_mean_tally)) is not None:
         evaluation = facts.evaluation_of("all")
-        auc = evaluation.baselines["hour_zone_mean"].auc if evaluation else None
+        auc = evaluation.baselines["group_mean"].auc if evaluation else None
         lines["c"] = (f"{facts.words.baseline}, AUC {auc or 0:.3f}", line)
     return lines, "The diagonal is a random ranking. The higher a curve is, the better the ranking."
 

@@ -55,7 +55,7 @@ class CsvBlock(NamedTuple):
     """Consecutive rows of a CSV file."""
 
     layout: CsvLayout
-    """How to read the file from the first of these rows."""
+    """How to read the file from the first row of the block."""
     rows: pa.Table
     """The columns of trip records, as text."""
 
