@@ -85,11 +85,11 @@ class Contender:
         return str(self.engine.program), {"PATH": path, "PYTHONPATH": str(ENGINES)}
 
 
-# Options of `toytip run` for the features and the training of the engines in the workload
-# `eleven-features`. With `EVERYTHING`, the run does all of its other work, too. Otherwise it has no
-# promotion gate, because the engines have none.
+# Options of `toytip run` for the features and the training of the engines in the workloads
+# `eleven-features` and `fhvhv`. With `EVERYTHING`, the run does all of its other work, too.
+# Otherwise it has no promotion gate, because the engines have none.
 EVERYTHING = {"--feature-set": "seed", "--validation-month": "none", "--early-stopping-rounds": 0}
-ELEVEN_FEATURES = {"--gate": "off", **EVERYTHING}
+SEED_FEATURES = {"--gate": "off", **EVERYTHING}
 
 
 def make_toytip(workers: int, fixed: Mapping[str, Any]) -> Contender:

@@ -8,23 +8,20 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from toytip.cluster import available_cores
+from toytip.core.dataset.synthetic import SyntheticSpec
 from toytip.core.months import Month
-from toytip.datasets.tlc.taxis.synthetic import (
-    SYNTHETIC_MONTHS,
-    SyntheticSpec,
-    generate_month,
-    month_file_name,
-)
+from toytip.datasets.registry import synthetic_files
 from toytip.sources.files import write_month_file
 
 
-def write_year(folder: Path, rows_per_month: int, seed: int) -> None:
-    """Write twelve monthly files with a mean of `rows_per_month` trips."""
+def write_year(folder: Path, taxi: str, rows_per_month: int, seed: int) -> None:
+    """Write twelve monthly files of a taxi type, with a mean of `rows_per_month` trips."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_month = partial(_write_month, folder, SyntheticSpec(rows_per_month=rows_per_month, seed=seed))
+    spec = SyntheticSpec(rows_per_month=rows_per_month, seed=seed)
     with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
-        list(pool.map(write_month, SYNTHETIC_MONTHS))
+        list(pool.map(partial(_write_month, folder, taxi, spec), synthetic_files(taxi).months))
 
 
-def _write_month(folder: Path, spec: SyntheticSpec, month: Month) -> None:
-    write_month_file(generate_month(month, spec), str(folder / month_file_name(month)))
+def _write_month(folder: Path, taxi: str, spec: SyntheticSpec, month: Month) -> None:
+    files = synthetic_files(taxi)
+    write_month_file(files.generate_month(month, spec), str(folder / files.file_name(month)))

@@ -106,7 +106,7 @@ def _entries(workload: Workload, options: argparse.Namespace) -> list[Entry]:
 def _source(workload: Workload, options: argparse.Namespace, rows_per_month: int) -> BenchmarkSource:
     """Return real months for the workload `defaults` if there are any, else a synthetic year."""
     real = real_source(options.source) if workload.name == "defaults" else None
-    return real or synthetic_source(options.data, rows_per_month, options.seed)
+    return real or synthetic_source(options.data, rows_per_month, options.seed, workload.taxi)
 
 
 def _conform(workload: Workload, entries: list[Entry], options: argparse.Namespace) -> dict[str, Level]:
@@ -116,7 +116,7 @@ def _conform(workload: Workload, entries: list[Entry], options: argparse.Namespa
     elif not options.conformance_rows:
         cause = "the option --conformance-rows is 0"
     else:
-        source = synthetic_source(options.data, options.conformance_rows, options.seed)
+        source = synthetic_source(options.data, options.conformance_rows, options.seed, workload.taxi)
         levels, limits = {}, Limits(options.timeout, options.memory_mb)
         for contender, _ in entries:
             levels[contender.name] = conform(contender, source, options.environments, limits)

@@ -36,6 +36,8 @@ class Workload:
     """Options of `toytip run` in addition to those of every workload."""
     engines: tuple[Engine, ...]
     """The engines that can do the work."""
+    taxi: str = "yellow"
+    """Taxi type of the synthetic trips."""
     defines_features: bool = False
     """Whether the job defines the value of each feature, so that all engines have equal values."""
     everything_options: Mapping[str, Any] | None = None
@@ -82,7 +84,7 @@ ELEVEN_FEATURES = Workload(
     name="eleven-features",
     rounds=100,
     max_depth=8,
-    toytip_options=contenders.ELEVEN_FEATURES,
+    toytip_options=contenders.SEED_FEATURES,
     engines=_engines_of("eleven-features"),
     defines_features=True,
     everything_options=contenders.EVERYTHING,
@@ -94,7 +96,16 @@ DEFAULTS = Workload(
     toytip_options={},
     engines=_engines_of("defaults"),
 )
-WORKLOADS = {workload.name: workload for workload in (ELEVEN_FEATURES, DEFAULTS)}
+FHVHV = Workload(
+    name="fhvhv",
+    rounds=100,
+    max_depth=8,
+    toytip_options=contenders.SEED_FEATURES,
+    engines=_engines_of("fhvhv"),
+    taxi="fhvhv",
+    defines_features=True,
+)
+WORKLOADS = {workload.name: workload for workload in (ELEVEN_FEATURES, DEFAULTS, FHVHV)}
 PEER_NAMES = (EVERYTHING, *(engine.name for workload in WORKLOADS.values() for engine in workload.engines))
 
 
@@ -126,12 +137,13 @@ def real_source(folder: Path | None) -> BenchmarkSource | None:
     return BenchmarkSource(found, found.resolve().name, source.rows, synthetic=False)
 
 
-def synthetic_source(folder: Path, rows_per_month: int, seed: int) -> BenchmarkSource:
+def synthetic_source(folder: Path, rows_per_month: int, seed: int, taxi: str = "yellow") -> BenchmarkSource:
     """Return a synthetic year. Generate the year if it does not exist in the folder."""
     from benchmarks.dataset import write_year
     from toytip.sources.discovery import open_source
 
-    year = Path(folder, f"synthetic-{rows_per_month}-{seed}")
+    prefix = "synthetic" if taxi == "yellow" else f"synthetic-{taxi}"
+    year = Path(folder, f"{prefix}-{rows_per_month}-{seed}")
     if len(list(year.glob("*.parquet"))) < MONTHS:
-        write_year(year, rows_per_month, seed)
+        write_year(year, taxi, rows_per_month, seed)
     return BenchmarkSource(year, year.name, open_source(str(year)).rows, synthetic=True)

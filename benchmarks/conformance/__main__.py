@@ -14,20 +14,24 @@ from pathlib import Path
 from benchmarks.arguments import distinct_counts
 from benchmarks.conformance.expected import EXPECTED_FILE, load_expected, record_of
 from benchmarks.results import InvalidInputError
-from benchmarks.workloads import real_source, synthetic_source
+from benchmarks.workloads import WORKLOADS, real_source, synthetic_source
 
 
 def main() -> int:
     """Write the records. Exit with 2 if a source cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.conformance", description=__doc__)
     parser.add_argument("--rows", type=distinct_counts, default=[], help="rows per month of synthetic years")
+    parser.add_argument(
+        "--workload", choices=WORKLOADS, default="eleven-features", help="workload of the synthetic years"
+    )
     parser.add_argument("--seed", type=int, default=2020, help="random seed of the synthetic years")
     parser.add_argument("--source", type=Path, help="folder with real months")
     parser.add_argument("--data", type=Path, default=Path("toytip-data/bench"), help="folder for the years")
     parser.add_argument("--output", type=Path, default=EXPECTED_FILE, help="file with the records")
     options = parser.parse_args()
     try:
-        found = [synthetic_source(options.data, rows, options.seed) for rows in options.rows]
+        taxi = WORKLOADS[options.workload].taxi
+        found = [synthetic_source(options.data, rows, options.seed, taxi) for rows in options.rows]
         found += [source] if options.source and (source := real_source(options.source)) else []
     except InvalidInputError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,61 @@ DAY = 86_400 * SECOND
 # 1970-01-01 was a Thursday, which is day 3 if Monday is day 0.
 FIRST_WEEKDAY = 3
 ROWS_IN_FILE = 10**9
-# The first digits of a trip ID are the taxi type.
-TAXI_DIGITS = {"tpep": 10**6, "lpep": 2 * 10**6}
-TIMES = ("pickup_datetime", "dropoff_datetime")
-NUMBERS = ("trip_distance", "fare_amount", "tip_amount", "PULocationID", "DOLocationID")
-NULLABLE = ("passenger_count", "RatecodeID")
 MISSING = -1
+ZONES = ("PULocationID", "DOLocationID")
+PICKUP_FEATURES = ("pickup_weekday", "pickup_hour", "pickup_minute", "work_hours")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The columns of the files of a taxi type, and the features of its job."""
+
+    digits: int
+    """The first digits of a trip ID."""
+    times: tuple[str, str]
+    """Time of the pickup and of the dropoff."""
+    distance: str
+    fare: str
+    tip: str
+    nullable: tuple[str, ...]
+    """Features that are columns of the files and can be null."""
+    features: tuple[str, ...]
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns in addition to the times without which a trip is not kept."""
+        return self.distance, self.fare, self.tip, *ZONES
+
+
+YELLOW = Files(
+    digits=10**6,
+    times=("tpep_pickup_datetime", "tpep_dropoff_datetime"),
+    distance="trip_distance",
+    fare="fare_amount",
+    tip="tip_amount",
+    nullable=("passenger_count", "RatecodeID"),
+    features=(
+        *PICKUP_FEATURES,
+        "passenger_count",
+        "trip_distance",
+        "trip_time",
+        "trip_speed",
+        *ZONES,
+        "RatecodeID",
+    ),
+)
+GREEN = replace(YELLOW, digits=2 * 10**6, times=("lpep_pickup_datetime", "lpep_dropoff_datetime"))
+FHVHV = Files(
+    digits=3 * 10**6,
+    times=("pickup_datetime", "dropoff_datetime"),
+    distance="trip_miles",
+    fare="base_passenger_fare",
+    tip="tips",
+    nullable=("trip_time",),
+    features=(*PICKUP_FEATURES, "trip_miles", "trip_time", "trip_speed", *ZONES),
+)
+ALL_FILES = (YELLOW, GREEN, FHVHV)
+NULLABLE = tuple(name for files in ALL_FILES for name in files.nullable)
 
 
 @dataclass(frozen=True)
@@ -45,7 +94,7 @@ class DefinedMonth:
     """Day of the pickup, as the number of days since 1970-01-01."""
     high_tip: Mask
     features: dict[str, npt.NDArray[np.float32]]
-    """The eleven features of the job `eleven-features`, by name."""
+    """The features of the job, by name."""
 
 
 def define_months(folder: Path) -> Iterator[DefinedMonth]:
@@ -55,18 +104,20 @@ def define_months(folder: Path) -> Iterator[DefinedMonth]:
 
 
 def define_month(file: Path) -> DefinedMonth:
-    """Return the kept trips of a monthly file of yellow or green taxis."""
+    """Return the kept trips of a monthly file."""
     year, month = int(file.stem[-7:-3]), int(file.stem[-2:])
     names = pq.ParquetFile(file).schema_arrow.names
-    taxi = "tpep" if "tpep_pickup_datetime" in names else "lpep"
-    times = [f"{taxi}_{name}" for name in TIMES]
-    table = pq.ParquetFile(file).read([*times, *NUMBERS, *NULLABLE])
-    pickup, dropoff = (_microseconds(table[name]) for name in times)
-    numbers = {name: _doubles(table[name]) for name in (*NUMBERS, *NULLABLE)}
-    complete = np.logical_and.reduce([_is_known(table[name]) for name in (*times, *NUMBERS)])
-    is_kept = complete & _is_kept(year, month, pickup, dropoff, numbers)
+    files = next(files for files in ALL_FILES if files.times[0] in names)
+    table = pq.ParquetFile(file).read([*files.times, *files.numbers, *files.nullable])
+    pickup, dropoff = (_microseconds(table[name]) for name in files.times)
+    numbers = {name: _doubles(table[name]) for name in (*files.numbers, *files.nullable)}
+    complete = np.logical_and.reduce([_is_known(table[name]) for name in (*files.times, *files.numbers)])
+    fare, tip, distance = (numbers[name] for name in (files.fare, files.tip, files.distance))
+    is_kept = complete & _is_in_month(year, month, pickup)
+    is_kept &= (fare > 0) & (tip >= 0) & (distance >= 0) & (distance <= 300)
+    is_kept &= (dropoff > pickup) & (dropoff - pickup <= DAY)
     rows = np.flatnonzero(is_kept)
-    first = (TAXI_DIGITS[taxi] + 100 * year + month) * ROWS_IN_FILE
+    first = (files.digits + 100 * year + month) * ROWS_IN_FILE
     pickup, dropoff = pickup[rows], dropoff[rows]
     numbers = {name: values[rows] for name, values in numbers.items()}
     return DefinedMonth(
@@ -75,29 +126,20 @@ def define_month(file: Path) -> DefinedMonth:
         first,
         trip_id=first + rows,
         day=pickup // DAY,
-        high_tip=numbers["tip_amount"] > 0.2 * numbers["fare_amount"],
-        features=_features(pickup, dropoff, numbers),
+        high_tip=numbers[files.tip] > 0.2 * numbers[files.fare],
+        features=_features(files, pickup, dropoff, numbers),
     )
 
 
-def _is_kept(year: int, month: int, pickup: Integers, dropoff: Integers, numbers: dict[str, Floats]) -> Mask:
+def _is_in_month(year: int, month: int, pickup: Integers) -> Mask:
     first = np.datetime64(f"{year}-{month:02}", "M")
     start, end = (int((first + step).astype("datetime64[us]").astype(np.int64)) for step in (0, 1))
-    kept: Mask = (
-        (pickup >= start)
-        & (pickup < end)
-        & (numbers["fare_amount"] > 0)
-        & (numbers["tip_amount"] >= 0)
-        & (dropoff > pickup)
-        & (dropoff - pickup <= DAY)
-        & (numbers["trip_distance"] >= 0)
-        & (numbers["trip_distance"] <= 300)
-    )
-    return kept
+    inside: Mask = (pickup >= start) & (pickup < end)
+    return inside
 
 
 def _features(
-    pickup: Integers, dropoff: Integers, numbers: dict[str, Floats]
+    files: Files, pickup: Integers, dropoff: Integers, numbers: dict[str, Floats]
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return the features of kept trips. Decimals are doubles until the end."""
     weekday = (pickup // DAY + FIRST_WEEKDAY) % 7
@@ -108,15 +150,12 @@ def _features(
         "pickup_hour": hour,
         "pickup_minute": minute,
         "work_hours": (weekday < 5) & (hour >= 8) & (hour <= 18),
-        "passenger_count": numbers["passenger_count"],
-        "trip_distance": numbers["trip_distance"],
         "trip_time": seconds,
-        "trip_speed": numbers["trip_distance"] / seconds * 3_600,
-        "PULocationID": numbers["PULocationID"],
-        "DOLocationID": numbers["DOLocationID"],
-        "RatecodeID": numbers["RatecodeID"],
+        "trip_speed": numbers[files.distance] / seconds * 3_600,
+        # A column of the files replaces a computed value of the same name.
+        **numbers,
     }
-    return {name: column.astype(np.float32) for name, column in values.items()}
+    return {name: values[name].astype(np.float32) for name in files.features}
 
 
 def _microseconds(column: pa.ChunkedArray) -> Integers:

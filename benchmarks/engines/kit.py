@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +27,67 @@ FEATURES = [
     "DOLocationID",
     "RatecodeID",
 ]
-REQUIRED_COLUMNS = [
-    "tpep_pickup_datetime",
-    "tpep_dropoff_datetime",
-    "trip_distance",
-    "PULocationID",
-    "DOLocationID",
-    "fare_amount",
-    "tip_amount",
-]
-READ_COLUMNS = [*REQUIRED_COLUMNS, "passenger_count", "RatecodeID"]
 # The columns that an engine writes in addition to the probability.
 KEY_COLUMNS = ["trip_id", "high_tip"]
 DECISION_THRESHOLD = 0.5
 # Zones have up to 265 values. With fewer bins, neighboring zones would share a bin.
 MAX_BIN = 300
-# The digits of a trip ID are the taxi type (1 for yellow), the year and month, and the row of the
-# file.
-ROWS_IN_FILE, YELLOW = 10**9, 10**6
+# The digits of a trip ID are the taxi type (1 for yellow, 3 for fhvhv), the year and month, and the
+# row of the file.
+ROWS_IN_FILE, YELLOW, FHVHV = 10**9, 10**6, 3 * 10**6
 # Difference between the trip IDs of a green and a yellow trip.
 GREEN_TRIP_IDS = YELLOW * ROWS_IN_FILE
+
+
+@dataclass(frozen=True)
+class Trips:
+    """The columns of the files of a taxi type, and the features of its job."""
+
+    digits: int
+    """The taxi type in a trip ID."""
+    pickup: str
+    dropoff: str
+    distance: str
+    fare: str
+    tip: str
+    features: list[str]
+    nullable: list[str]
+    """Features that are columns of the files and can be null."""
+
+    @property
+    def required(self) -> list[str]:
+        """The columns without which a trip is not kept."""
+        times = [self.pickup, self.dropoff]
+        return [*times, self.distance, "PULocationID", "DOLocationID", self.fare, self.tip]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that an engine reads."""
+        return [*self.required, *self.nullable]
+
+
+YELLOW_TRIPS = Trips(
+    YELLOW,
+    "tpep_pickup_datetime",
+    "tpep_dropoff_datetime",
+    "trip_distance",
+    "fare_amount",
+    "tip_amount",
+    FEATURES,
+    ["passenger_count", "RatecodeID"],
+)
+FHVHV_TRIPS = Trips(
+    FHVHV,
+    "pickup_datetime",
+    "dropoff_datetime",
+    "trip_miles",
+    "base_passenger_fare",
+    "tips",
+    [*FEATURES[:4], "trip_miles", "trip_time", "trip_speed", "PULocationID", "DOLocationID"],
+    ["trip_time"],
+)
+TRIPS = {"yellow": YELLOW_TRIPS, "fhvhv": FHVHV_TRIPS}
+REQUIRED_COLUMNS, READ_COLUMNS = YELLOW_TRIPS.required, YELLOW_TRIPS.columns
 
 
 class Job:
@@ -56,10 +98,11 @@ class Job:
         self.limits = json.loads(job_file.read_text())
         self.rounds, self.threads = self.limits["rounds"], self.limits["threads"]
         self.options = self.limits["options"]
+        self.trips = TRIPS[self.options.get("taxi", "yellow")]
         self.files = sorted(self.source.glob("*.parquet"))
         self.months = [(int(file.stem[-7:-3]), int(file.stem[-2:])) for file in self.files]
         self.kept = 0
-        self.features = FEATURES
+        self.features = self.trips.features
         self.model_rounds = self.rounds
         self.metrics: dict[str, float] = {}
         self._laps: dict[str, float] = {}
@@ -111,6 +154,6 @@ class Job:
         (self.output / "laps.json").write_text(json.dumps(laps))
 
 
-def first_trip_id(month: tuple[int, int]) -> int:
-    """Return the trip ID of row 0 of a monthly file of yellow trips."""
-    return (YELLOW + month[0] * 100 + month[1]) * ROWS_IN_FILE
+def first_trip_id(month: tuple[int, int], taxi: int = YELLOW) -> int:
+    """Return the trip ID of row 0 of a monthly file."""
+    return (taxi + month[0] * 100 + month[1]) * ROWS_IN_FILE

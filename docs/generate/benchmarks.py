@@ -155,7 +155,7 @@ def phases(results: Results, name: str, peer: str) -> str:
 def first_task(results: Results) -> str:
     """Return the table of the time to the first task."""
     rows = []
-    for name in ("defaults", "1.2-million"):
+    for name in ("defaults", "1.2-million", "fhvhv"):
         row = results.first_row(name)
         for contender in ("toytip-2", "toytip-8") if row else ():
             figure = results.figure(name, contender, "first_task_s")

@@ -44,6 +44,7 @@ SERIES = {
         Series("defaults", " run --workloads defaults --workers 2,8 --repeats 5"),
         Series("reruns", ".reruns --repeats 5"),
         Series("1.2-million", " run --workers 2,8 --repeats 5"),
+        Series("fhvhv", " run --workloads fhvhv --workers 2,8 --repeats 5"),
         Series(
             "24.6-million",
             " run --rows 2050000 --workers 2,8 --peers lower_bound,polars_xgboost --repeats 3",

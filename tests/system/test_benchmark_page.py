@@ -366,6 +366,24 @@ def test_a_run_of_toytip_alone_has_no_conclusion(tmp_path):
     assert text.splitlines()[2] == "This version was not measured."
 
 
+def test_synthetic_trips_are_named_by_their_workload(tmp_path):
+    for workload, series in (("eleven-features", "1.2-million"), ("fhvhv", "fhvhv")):
+        columns = {"series": series, "workload": workload, "synthetic": True}
+        found = [
+            *rows("toytip-2", [10.0, 10.0, 10.1], **columns),
+            *rows("slow", [20.0, 20.0, 20.1], **columns),
+        ]
+        write(tmp_path, found, f"{series}.jsonl")
+    text = fill("<!-- results: conclusions -->\n<!-- end of results -->", Results(tmp_path))
+    assert [line.split("**")[1] for line in text.splitlines() if line.startswith("- ")] == [
+        "1,000,000 rows, synthetic.",
+        "1,000,000 rows, synthetic for-hire vehicles.",
+    ]
+    assert load_views(tmp_path)[-1].work.label == (
+        "1,000,000 trips (synthetic for-hire vehicles), nine features"
+    )
+
+
 def test_a_time_in_a_sentence_is_that_of_the_result_file(tmp_path):
     write(tmp_path, rows("toytip-2", [10.0, 14.0, 11.0], series="defaults"))
     value = "takes <!-- seconds: defaults {} -->9 s<!-- end of value -->, at most."

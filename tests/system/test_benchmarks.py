@@ -22,7 +22,7 @@ from benchmarks.harness import CommandFailedError, Limits, Measurement, loopback
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
 from benchmarks.run import rotate
-from benchmarks.workloads import DEFAULTS, ELEVEN_FEATURES, PEER_NAMES, real_source
+from benchmarks.workloads import DEFAULTS, ELEVEN_FEATURES, PEER_NAMES, WORKLOADS, real_source
 from tests.support.runs import wait_until
 from toytip.cluster import available_cores
 from toytip.datasets.tlc.taxis.synthetic import (
@@ -181,9 +181,7 @@ def test_a_peer_accepts_the_same_rows_and_has_the_same_auc(name, toytip_run, syn
 
 
 PEERS = {
-    peer.name: peer
-    for workload in (ELEVEN_FEATURES, DEFAULTS)
-    for peer in workload.select_peers(list(PEER_NAMES))
+    peer.name: peer for workload in WORKLOADS.values() for peer in workload.select_peers(list(PEER_NAMES))
 }
 
 
@@ -229,6 +227,8 @@ def test_the_names_of_the_contenders():
         "ray",
         "ray_documented",
         "polars_defaults",
+        "duckdb_fhvhv",
+        "polars_fhvhv",
     )
     optional = {"random_forest_year", "daft", "lightgbm", "pyspark", "ray", "ray_documented"}
     assert {peer.name for peer in ELEVEN_FEATURES.select_peers(None)} == {

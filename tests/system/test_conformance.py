@@ -16,13 +16,17 @@ from benchmarks.conformance.check import check_rows
 from benchmarks.conformance.definition import define_month
 from benchmarks.conformance.differences import score_days
 from benchmarks.conformance.expected import digest_months, load_expected, record_of
+from benchmarks.conformance.run import conform
 from benchmarks.contenders import make_engine
 from benchmarks.engine_folders import load_engine
 from benchmarks.engines.kit import FEATURES as ENGINE_FEATURES
-from benchmarks.quality import AUC_BANDS, AUC_MARGIN, MIN_AUC
-from benchmarks.workloads import ELEVEN_FEATURES, BenchmarkSource, synthetic_source
+from benchmarks.harness import NO_LIMITS
+from benchmarks.quality import AUC_BANDS, AUC_MARGIN, AUC_TOLERANCES, MIN_AUC
+from benchmarks.workloads import FHVHV, WORKLOADS, BenchmarkSource, synthetic_source
 from tests.system.test_benchmarks import call
 from tests.system.test_engine_folders import write_engine
+from toytip.core.dataset.synthetic import SyntheticSpec
+from toytip.datasets.registry import synthetic_files
 
 at = datetime.fromisoformat
 # Wrong models whose AUC is inside of the band.
@@ -38,6 +42,8 @@ TRIP = {
     "tip_amount": 5.0,
     "passenger_count": 2.0,
     "RatecodeID": 1.0,
+    # Only files of for-hire vehicles have this column.
+    "trip_time": 1_700.0,
 }
 TYPES = {name: pa.timestamp("us") if name.startswith("tpep") else pa.float64() for name in TRIP}
 RULES = (Path(__file__).parents[2] / "benchmarks" / "RULES.md").read_text(encoding="utf-8")
@@ -49,15 +55,29 @@ FEATURES = tuple(
     )
     for name in re.findall(r"`(\w+)`", line)
 )
+FHVHV_FEATURES = (*FEATURES[:4], "trip_miles", "trip_time", "trip_speed", "PULocationID", "DOLocationID")
+
+# The columns of TRIP that have another name.
+TIMES = ("tpep_pickup_datetime", "tpep_dropoff_datetime")
+RENAMED = {
+    "yellow": {},
+    "green": {name: name.replace("tpep", "lpep") for name in TIMES},
+    "fhvhv": {
+        **{name: name.removeprefix("tpep_") for name in TIMES},
+        "trip_distance": "trip_miles",
+        "fare_amount": "base_passenger_fare",
+        "tip_amount": "tips",
+    },
+}
 
 
-def write_month(folder, *trips, taxi="tpep"):
+def write_month(folder, *trips, taxi="yellow"):
     """Write a monthly file with these trips, which differ from TRIP in the given columns."""
     columns = {
-        name.replace("tpep", taxi): pa.array([{**TRIP, **trip}[name] for trip in trips], TYPES[name])
+        RENAMED[taxi].get(name, name): pa.array([{**TRIP, **trip}[name] for trip in trips], TYPES[name])
         for name in TRIP
     }
-    file = folder / f"{'yellow' if taxi == 'tpep' else 'green'}_tripdata_2020-01.parquet"
+    file = folder / f"{taxi}_tripdata_2020-01.parquet"
     pq.write_table(pa.table(columns), file)
     return file
 
@@ -98,10 +118,11 @@ CASES = {name: (trip, True) for name, trip in KEPT.items()} | {
 }
 
 
+@pytest.mark.parametrize(("taxi", "first"), [("yellow", 1202001000000000), ("fhvhv", 3202001000000000)])
 @pytest.mark.parametrize(("trip", "is_kept"), CASES.values(), ids=CASES)
-def test_a_trip_is_kept_by_the_rules(trip, is_kept, tmp_path):
-    month = define_month(write_month(tmp_path, {}, trip))
-    assert month.trip_id.tolist() == [1202001000000000, 1202001000000001][: 1 + is_kept]
+def test_a_trip_is_kept_by_the_rules(trip, is_kept, taxi, first, tmp_path):
+    month = define_month(write_month(tmp_path, {}, trip, taxi=taxi))
+    assert month.trip_id.tolist() == [first, first + 1][: 1 + is_kept]
 
 
 def test_features_are_those_of_the_rules(tmp_path):
@@ -126,6 +147,22 @@ def test_features_are_those_of_the_rules(tmp_path):
     assert month.high_tip.tolist() == [True, False], "exactly 20 % is not more than 20 %"
 
 
+def test_features_of_for_hire_vehicles_are_those_of_the_rules(tmp_path):
+    month = define_month(write_month(tmp_path, {}, {"trip_time": None, "tip_amount": 4.0}, taxi="fhvhv"))
+    assert {name: values.tolist() for name, values in month.features.items()} == {
+        "pickup_weekday": [2, 2],
+        "pickup_hour": [8, 8],
+        "pickup_minute": [30, 30],
+        "work_hours": [1, 1],
+        "trip_miles": [5, 5],
+        "trip_time": [1_700, -1],
+        "trip_speed": [10, 10],
+        "PULocationID": [132, 132],
+        "DOLocationID": [7, 7],
+    }
+    assert month.high_tip.tolist() == [True, False]
+
+
 def test_weekdays_and_hours_are_those_of_the_calendar(tmp_path):
     """The definition computes them from microseconds, and Python's calendar is the reference."""
     times = [START.replace(day=1 + n % 31, hour=n * 7 % 24, minute=n * 11 % 60) for n in range(200)]
@@ -142,7 +179,7 @@ def test_weekdays_and_hours_are_those_of_the_calendar(tmp_path):
 
 
 def test_green_trips_have_ids_of_their_own(tmp_path):
-    assert define_month(write_month(tmp_path, {}, taxi="lpep")).trip_id.tolist() == [2202001000000000]
+    assert define_month(write_month(tmp_path, {}, taxi="green")).trip_id.tolist() == [2202001000000000]
 
 
 def test_a_checksum_depends_on_the_trip_and_not_on_the_order(tmp_path):
@@ -167,15 +204,21 @@ def small_year(tmp_path_factory):
     return synthetic_source(tmp_path_factory.mktemp("year"), 2_000, 2020)
 
 
-def test_the_committed_checksums_are_those_of_the_definition(small_year):
-    record = record_of(small_year)
-    assert load_expected()[small_year.name] == record
-    assert list(record["checksums"]) == ["trip_id", "high_tip", *FEATURES]
+@pytest.fixture(scope="session")
+def small_fhvhv_year(tmp_path_factory):
+    return synthetic_source(tmp_path_factory.mktemp("year"), 2_000, 2020, "fhvhv")
+
+
+def test_the_committed_checksums_are_those_of_the_definition(small_year, small_fhvhv_year):
+    for year, features in ((small_year, FEATURES), (small_fhvhv_year, FHVHV_FEATURES)):
+        record = record_of(year)
+        assert load_expected()[year.name] == record
+        assert list(record["checksums"]) == ["trip_id", "high_tip", *features]
 
 
 def test_the_committed_years_are_those_of_the_result_files():
     rows = results.load_results(results.RESULTS_FOLDER)
-    published = {row["source"] for row in rows if row["workload"] == "eleven-features"}
+    published = {row["source"] for row in rows if row["workload"] in ("eleven-features", "fhvhv")}
     assert {*published, "green-2023"} - {"synthetic-7000000-2020"} <= {*load_expected()}
     for row in rows:
         expected = load_expected().get(row["source"])
@@ -222,43 +265,50 @@ laps = dict(laps=dict(read=0.1), kept=kept, features=names, model_rounds=5)
 FAULTS = ("none", "correct", "dropped", "guesses", "cached", "shifted", "labels", "repeated")
 
 
-@pytest.fixture
-def faulty_suite(synthetic, tmp_path, monkeypatch):
-    """A workload of engines with one fault each. The first one is correct, and replaces toytip."""
+@pytest.fixture(params=["eleven-features", "fhvhv"])
+def faulty_suite(request, synthetic, small_fhvhv_year, tmp_path, monkeypatch):
+    """The name of a workload of engines with one fault each.
+
+    The first engine is correct, and replaces toytip.
+    """
+    name = request.param
+    folder = {"eleven-features": Path(synthetic), "fhvhv": small_fhvhv_year.folder}[name]
     other = tmp_path / "other"
     other.mkdir()
-    for file in Path(synthetic).glob("*.parquet"):
+    for file in folder.glob("*.parquet"):
         table = pq.read_table(file)
         pq.write_table(table.take(list(range(len(table)))[::-1]), other / file.name)
     script = ENGINE.format(root=str(Path.cwd()), other=str(other))
     engines = []
     for fault in FAULTS:
-        folder = write_engine(tmp_path / "engines", fault, extra=f'[options]\nfault = "{fault}"\n')
-        (folder / "run").write_text(script)
-        engines.append(load_engine(folder))
-    small = replace(ELEVEN_FEATURES, engines=tuple(engines))
-    rows = sum(pq.ParquetFile(file).metadata.num_rows for file in Path(synthetic).glob("*.parquet"))
-    source = BenchmarkSource(Path(synthetic), "synthetic", rows, synthetic=True)
-    monkeypatch.setattr("benchmarks.run.WORKLOADS", {"eleven-features": small})
-    monkeypatch.setattr("benchmarks.run.synthetic_source", lambda *_: source)
+        engine = write_engine(tmp_path / "engines", fault, extra=f'[options]\nfault = "{fault}"\n')
+        (engine / "run").write_text(script)
+        engines.append(load_engine(engine))
+    small = replace(WORKLOADS[name], engines=tuple(engines))
+    rows = sum(pq.ParquetFile(file).metadata.num_rows for file in folder.glob("*.parquet"))
+    sources = {small.taxi: BenchmarkSource(folder, "synthetic", rows, synthetic=True)}
+    monkeypatch.setattr("benchmarks.run.WORKLOADS", {name: small})
+    monkeypatch.setattr("benchmarks.run.synthetic_source", lambda *given: sources[given[-1]])
     monkeypatch.setattr("benchmarks.__main__.PEER_NAMES", FAULTS)
     monkeypatch.setattr("benchmarks.run.observe", lambda: None)
     monkeypatch.setattr(workloads.Workload, "make_toytip", lambda *_: make_engine(engines[0]))
+    return name
 
 
 REFUSED = {
-    "dropped": ("rows", r"trips of 2020-02 are missing, first 1202002000000\d+"),
+    "dropped": ("rows", r"trips of 2020-02 are missing, first [13]202002000000\d+"),
     "guesses": ("model", r"AUC 0\.[45]\d+ is below 0.53, close to a random predictor"),
     "cached": ("rows", "of 2020-01"),
-    "shifted": ("features", r"pickup_hour of trip 1202001000000\d+ is \d+, expected \d+ \("),
-    "labels": ("rows", r"high_tip of trip 1202001000000\d+ is [01], expected [01] \("),
-    "repeated": ("rows", "1 of .* trips of 2020-01 are missing, first 120200100000"),
+    "shifted": ("features", r"pickup_hour of trip [13]202001000000\d+ is \d+, expected \d+ \("),
+    "labels": ("rows", r"high_tip of trip [13]202001000000\d+ is [01], expected [01] \("),
+    "repeated": ("rows", "1 of .* trips of 2020-01 are missing, first [13]20200100000"),
 }
 
 
 def test_a_wrong_engine_is_refused_with_the_reason(faulty_suite, tmp_path, monkeypatch, capsys):
     output = tmp_path / "out.jsonl"
-    words = ("run", "--peers", ",".join(FAULTS[1:]), "--repeats", 1, "--output", output)
+    words = ("run", "--workloads", faulty_suite, "--peers", ",".join(FAULTS[1:]))
+    words = (*words, "--repeats", 1, "--output", output)
     code, printed = call(monkeypatch, capsys, *words)
     assert code == 1
     rows = {row["name"]: row for row in results.load_results(output)}
@@ -272,6 +322,30 @@ def test_a_wrong_engine_is_refused_with_the_reason(faulty_suite, tmp_path, monke
         assert rows[name]["why"].endswith(rows[name]["conformance"][level]["cause"])
         assert re.search(cause, rows[name]["why"]), rows[name]["why"]
         assert f"invalid result: {name}, repeat 0: " in printed
+
+
+@pytest.mark.parametrize("name", ["toytip-1", "duckdb_fhvhv", "polars_fhvhv"])
+def test_a_time_that_the_files_have_is_not_computed(name, tmp_path):
+    """In the synthetic year, no time is missing, and each one is that from pickup to dropoff."""
+    months, files = tmp_path / "months", synthetic_files("fhvhv")
+    months.mkdir()
+    for month in files.months[:3]:
+        trips = files.generate_month(month, SyntheticSpec(rows_per_month=1_000))
+        times = [None if row % 7 == 0 else row for row in range(len(trips))]
+        index = trips.schema.get_field_index("trip_time")
+        changed = trips.set_column(index, "trip_time", pa.array(times, pa.int64()))
+        pq.write_table(changed, months / files.file_name(month))
+    source = BenchmarkSource(months, "changed", 3_000, synthetic=True)
+    contenders = [FHVHV.make_toytip(1), *FHVHV.select_peers(None)]
+    (contender,) = [found for found in contenders if found.name == name]
+    assert str(conform(contender, source, tmp_path, NO_LIMITS)) == "passed"
+
+
+def test_every_workload_has_rules_and_a_tolerance():
+    rules = (Path(__file__).parents[2] / "benchmarks" / "RULES.md").read_text()
+    for name in WORKLOADS:
+        assert f"\n## The job `{name}`\n" in rules
+        assert name in AUC_TOLERANCES
 
 
 def test_predictions_that_cannot_be_read_fail_the_level(tmp_path, small_year):

@@ -11,7 +11,7 @@ from docs.generate.page.views import View, make_view
 from docs.generate.results import Results
 from toytip.core.text import join_words
 
-SERIES = ("defaults", "1.2-million", "24.6-million")
+SERIES = ("defaults", "1.2-million", "24.6-million", "fhvhv")
 # The metrics of a comparison, and the form of its figure.
 METRICS = {"time": "time (ratio)", "memory": "memory (ratio)", "quality": "AUC (difference)"}
 OUTCOMES = (WIN, LOSS, UNDECIDED)

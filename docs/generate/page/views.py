@@ -20,8 +20,11 @@ from docs.generate.results import FOLDER, Figure
 WORKLOADS = {
     "eleven-features": "eleven features",
     "defaults": "default settings",
+    "fhvhv": "nine features",
     "reruns": "runs in an existing store",
 }
+# The synthetic trips of all other workloads are of yellow taxis.
+SYNTHETIC_TRIPS = {"fhvhv": "synthetic for-hire vehicles"}
 # The rows of a view have equal values in these columns.
 VIEW_COLUMNS = (
     *("workload", "source", "rounds", "max_depth", "machine", "cores", "memory_cap_mb", "cold", "run"),
@@ -100,7 +103,7 @@ class View:
     is_partial: bool
     """Whether the run was interrupted."""
     data_set: str
-    """`synthetic`, or the name of the source."""
+    """`synthetic`, `synthetic for-hire vehicles`, or the name of the source."""
     data: str
     training: str
     file: str
@@ -138,7 +141,7 @@ def _position(view: View) -> tuple[int, int]:
 def make_view(origin: Origin, rows: list[Row], engines: dict[str, Engine]) -> View:
     """Return the view with these rows, which have the same conditions."""
     row, size = rows[0], max(row["rows"] for row in rows)
-    data_set = "synthetic" if row["synthetic"] else row["source"]
+    data_set = SYNTHETIC_TRIPS.get(row["workload"], "synthetic") if row["synthetic"] else row["source"]
     changes = " with uncommitted changes" if row["uncommitted_changes"] else ""
     commit = row["environment"].get("git_commit")
     partial = ", partial" if row["partial"] else ""
