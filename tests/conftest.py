@@ -80,6 +80,12 @@ def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toytip.cluster.probe.IDENTITY_TIMEOUT_S", 1)
 
 
+@pytest.fixture
+def short_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a second for the answer of an HTTP server that does not answer, in this process."""
+    monkeypatch.setattr("toytip.io.connection.ANSWER_TIMEOUT_S", 1)
+
+
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four synthetic months of about 2,000 trips."""

@@ -157,10 +157,11 @@ def use_server(monkeypatch, tmp_path, invoke_cli):
             "the server closed the connection",
             "the server is running",
         ),
-        (wait_for_ever, "cannot connect to", "no answer within 15 s", "the server is running"),
+        (wait_for_ever, "cannot connect to", "no answer within 1 s", "the server is running"),
     ],
 )
 @pytest.mark.parametrize("command", ["model list", "score trips.parquet"])
+@pytest.mark.usefixtures("short_answer")
 def test_a_server_that_fails_is_one_error(command, answer, failure, cause, hint, use_server):
     with serve_answers(answer) as url:
         done = use_server(url, command)
