@@ -1,5 +1,6 @@
 """The model of an estimator depends on the rows only, and is as good as that of `xgboost.train`."""
 
+import functools
 import json
 
 import dask.dataframe as dd
@@ -86,6 +87,12 @@ def model_of(fitted):
     return bytes(fitted.booster_.save_raw())
 
 
+@functools.cache
+def default_model(kind, label):
+    """Return the model of the rows of `few` with the default parameters."""
+    return model_of(fit(kind, make_higgs(FEW_ROWS), label, {}))
+
+
 @pytest.mark.parametrize(
     ("kind", "label", "name"),
     [
@@ -104,7 +111,7 @@ def test_the_model_depends_neither_on_ranks_nor_partitions_nor_the_order_of_the_
     params = KNOBS[name]
     expected = model_of(fit(kind, few, label, params))
     if name != "defaults":
-        assert expected != model_of(fit(kind, few, label, {})), "the parameter has an effect"
+        assert expected != default_model(kind, label), "the parameter has an effect"
     for ranks, partitions in ((1, 5), (2, 3), (8, 16)):
         if ranks > 1:
             monkeypatch.setattr(estimator_fit, "train_in_process", train_on_ranks(ranks))
@@ -130,11 +137,13 @@ def test_early_stopping_does_not_depend_on_ranks(kind, label, few, monkeypatch):
     assert fitted.booster_.num_boosted_rounds() == fitted.best_iteration_ + 1
 
 
-def on_grid(rows, values):
+@functools.cache
+def rows_on_grid(count, values):
     """Return rows whose features have at most this many values, so that each value has a bin.
 
     The bins of XGBoost are then the same, although it finds them by a sketch.
     """
+    rows = make_higgs(count, seed=1)
     grid = {
         name: pd.qcut(rows[name], values, labels=False, duplicates="drop").astype(np.float32)
         for name in FEATURES
@@ -185,7 +194,7 @@ def score_both(estimator, booster, label, test):
 @pytest.mark.parametrize(("kind", "label", "name"), [case for case in CASES if case[-1] not in SAMPLED])
 def test_on_the_same_bins_the_trees_are_those_of_xgboost(kind, label, name):
     params = KNOBS[name]
-    rows = on_grid(make_higgs(4_000, seed=1), params.get("max_bin", 100) - 1)
+    rows = rows_on_grid(4_000, params.get("max_bin", 100) - 1)
     shared = {"n_estimators": 15, "max_depth": 4, "learning_rate": 0.2}
     estimator, booster = train_both(kind, label, params, rows[:2_000], shared)
     own, plain = score_both(estimator, booster, label, rows[2_000:])
@@ -196,7 +205,7 @@ def test_on_the_same_bins_the_trees_are_those_of_xgboost(kind, label, name):
 @pytest.mark.parametrize(("kind", "label"), KINDS)
 def test_sampling_costs_no_more_than_in_xgboost(name, kind, label):
     """The samples are others, so that single models differ."""
-    rows = on_grid(make_higgs(6_000, seed=1), 50)
+    rows = rows_on_grid(6_000, 50)
     shared = {"n_estimators": 30, "max_depth": 3, "learning_rate": 0.1}
     scores = [
         score_both(*train_both(kind, label, KNOBS[name], rows[:2_000], shared, seed), label, rows[2_000:])
