@@ -5,10 +5,13 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.dev-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# The checks of `make lint`, which run in parallel. The one that takes the longest is the first.
+LINTERS := lint-types lint-contracts lint-language lint-ruff
+
 # Some systems tell Python to store no compiled modules. Each start of toytip would then take seconds longer.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install install-dev run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser test-fuzz lint bench bench-data reference docs docs-links clean
+.PHONY: help install install-dev run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser test-fuzz lint $(LINTERS) bench bench-data reference docs docs-links clean
 
 help:
 	@echo "make run           Run the pipeline on a synthetic year with eight workers (ARGS='--source DIR' for real months)"
@@ -52,14 +55,24 @@ run: $(STAMP)
 	$(BIN)/toytip run --workers 8 $(ARGS)
 
 lint: $(DEV_STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(LINTERS)
+
+lint-types:
 	$(BIN)/mypy
+
+lint-contracts:
 	$(BIN)/lint-imports --no-cache
+
+lint-language:
 	$(BIN)/python -m tests.support.language
 
+lint-ruff:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The order of the files is that of `tests/conftest.py`, which puts files with slow tests first.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Workers are separate processes. Coverage starts in each (`patch = subprocess`), and their files are combined.
 coverage: $(DEV_STAMP)

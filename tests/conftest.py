@@ -45,6 +45,12 @@ os.environ["XDG_STATE_HOME"] = _STATE_FOLDER.name
 os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that start workers first, so that short files keep all processes busy later."""
+    slow = {item.path for item in items if item.get_closest_marker("cluster")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def process_state() -> Iterator[None]:
     """Restore what one test could leave to all later tests: the folder and the variables."""
