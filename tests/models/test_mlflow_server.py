@@ -2,9 +2,11 @@
 
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
 
 from tests.support.mlflow_server import run_mlflow_server
 from tests.support.runs import parse_summary, require_error, run_toytip
+from toytip.models.experiment import MAX_BATCH, log_metrics
 
 pytestmark = [pytest.mark.object_store, pytest.mark.timeout(900)]
 NAME = "toytip-dev-yellow-all"
@@ -63,6 +65,14 @@ def test_a_server_registers_compares_and_rolls_back_models(runs, call, server, s
         if version == runs[1]["version"]:
             assert call("model", "rollback")["champion"] == runs[0]["version"]
     assert champions(call) == {1: ["champion"], 2: []}
+
+
+def test_more_metrics_than_a_request_can_have_are_stored(server):
+    client = MlflowClient(f"http://127.0.0.1:{server[1]}")
+    metrics = {f"auc_{number}": number / 10 for number in range(2 * MAX_BATCH + 1)}
+    run = client.create_run("0").info.run_id
+    log_metrics(client, run, metrics)
+    assert client.get_run(run).data.metrics == metrics
 
 
 def test_a_host_name_that_the_server_does_not_allow_is_an_error(server, synthetic, tmp_path):

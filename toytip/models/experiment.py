@@ -21,6 +21,8 @@ from toytip.models.mlflow_env import error_cause, limit_requests, mlflow_excepti
 from toytip.models.registry_check import BUSY_TIMEOUT_S, TRACKING_URI, WITHOUT_REGISTRY
 
 PROBE_NAME = "toytip-probe.txt"
+# MLflow refuses more values in one request.
+MAX_BATCH = 1_000
 LIST_ENDPOINT = "/api/2.0/mlflow/artifacts/list"
 
 
@@ -63,11 +65,13 @@ def _deleted_experiment(uri: str, name: str, experiment_id: Any) -> RegistryErro
 
 
 def log_metrics(client: Any, run_id: str, metrics: Mapping[str, float]) -> None:
-    """Store the metrics of a run, of which a model has hundreds, with one request to a server."""
+    """Store the metrics of a run, of which a model has hundreds, with few requests to a server."""
     from mlflow.entities import Metric
 
     now = round(time.time() * 1_000)
-    client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
+    values = [Metric(name, value, now, 0) for name, value in metrics.items()]
+    for start in range(0, len(values), MAX_BATCH):
+        client.log_batch(run_id, metrics=values[start : start + MAX_BATCH])
 
 
 def check_artifacts(client: Any, uri: str, experiment_id: str) -> str:
