@@ -74,11 +74,12 @@ def _make(checkout: Path, target: str) -> str:
         cwd=checkout,
         env=environment,
         text=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # the last lines are those of the command that failed
         check=False,
     )
     if done.returncode:
-        lines = (done.stdout + done.stderr).splitlines()
+        lines = done.stdout.splitlines()
         raise MakeError("\n".join([f"make {target} failed with exit code {done.returncode}", *lines[-20:]]))
     return done.stdout
 
