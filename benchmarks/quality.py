@@ -38,7 +38,7 @@ AUC_BANDS = {
 }
 
 # Models of the same job differ in AUC by up to this much, because their bins or the order of their
-# rows differ. `python -m benchmarks.bands` measures such models (EQUAL_MODELS).
+# rows differ. `python -m benchmarks.bands` measures such models (EQUAL_VARIANTS).
 AUC_MARGIN = 0.0015
 
 

@@ -96,14 +96,8 @@ DEFAULTS = Workload(
     toytip_options={},
     engines=_engines_of("defaults"),
 )
-FHVHV = Workload(
-    name="fhvhv",
-    rounds=100,
-    max_depth=8,
-    toytip_options=contenders.SEED_FEATURES,
-    engines=_engines_of("fhvhv"),
-    taxi="fhvhv",
-    defines_features=True,
+FHVHV = replace(
+    ELEVEN_FEATURES, name="fhvhv", engines=_engines_of("fhvhv"), taxi="fhvhv", everything_options=None
 )
 WORKLOADS = {workload.name: workload for workload in (ELEVEN_FEATURES, DEFAULTS, FHVHV)}
 PEER_NAMES = (EVERYTHING, *(engine.name for workload in WORKLOADS.values() for engine in workload.engines))

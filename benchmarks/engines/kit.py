@@ -32,11 +32,9 @@ KEY_COLUMNS = ["trip_id", "high_tip"]
 DECISION_THRESHOLD = 0.5
 # Zones have up to 265 values. With fewer bins, neighboring zones would share a bin.
 MAX_BIN = 300
-# The digits of a trip ID are the taxi type (1 for yellow, 3 for fhvhv), the year and month, and the
-# row of the file.
-ROWS_IN_FILE, YELLOW, FHVHV = 10**9, 10**6, 3 * 10**6
-# Difference between the trip IDs of a green and a yellow trip.
-GREEN_TRIP_IDS = YELLOW * ROWS_IN_FILE
+# The digits of a trip ID are the taxi type (1 for yellow, 2 for green, 3 for fhvhv), the year and
+# month, and the row of the file.
+ROWS_IN_FILE, YELLOW, GREEN, FHVHV = 10**9, 10**6, 2 * 10**6, 3 * 10**6
 
 
 @dataclass(frozen=True)

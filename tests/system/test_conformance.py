@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import results, workloads
-from benchmarks.bands import EQUAL_MODELS, Data, Variant, load_data, train_auc
+from benchmarks.bands import EQUAL_VARIANTS, Data, Variant, load_data, train_auc
 from benchmarks.conformance.check import check_rows
 from benchmarks.conformance.definition import define_month
 from benchmarks.conformance.differences import score_days
@@ -402,7 +402,7 @@ def test_the_band_separates_measured_models():
 
 def test_the_margin_contains_the_differences_between_equal_models():
     rows = results.load_single_values(results.RESULTS_FOLDER, "auc-band")
-    values = [rows[name]["auc"] for name in EQUAL_MODELS]
+    values = [rows[variant.name]["auc"] for variant in EQUAL_VARIANTS]
     assert 0.5 * AUC_MARGIN < max(values) - min(values) < AUC_MARGIN
 
 

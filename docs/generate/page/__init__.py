@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 import toytip.report
+from benchmarks.quality import AUC_MARGIN
 from docs.generate.page.verdicts import WORDS, reference_of, verdicts
 from docs.generate.page.views import View, load_views
 from docs.generate.results import FOLDER
@@ -34,6 +35,7 @@ def benchmark_page(folder: Path = FOLDER) -> str:
         style=Markup(REPORT_STYLE.read_text(encoding="utf-8") + _read("page.css")),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704 - our own file
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        auc_margin=AUC_MARGIN,
         data=Markup(_data(views)),  # noqa: S704 - escaped
     )
 
