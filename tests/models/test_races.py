@@ -12,6 +12,7 @@ from tests.support import http_server
 from tests.support.models import NO_REFERENCE, make_card, raw_month, register, train_model
 from tests.support.runs import require_error
 from toytip.config import Settings
+from toytip.io import connection
 from toytip.models.package import write_package
 from toytip.models.registry import ChampionChangedError, open_registry
 
@@ -168,6 +169,10 @@ def test_a_server_that_fails_is_one_error(command, answer, failure, cause, hint,
     require_error(done, f"{failure} the MLflow server at {url}: ", hint)
     assert cause in done.stderr
     assert len(done.stderr.splitlines()[0]) < 300
+
+
+def test_a_server_has_15_seconds_for_an_answer():
+    assert connection.ANSWER_TIMEOUT_S == 15
 
 
 @pytest.mark.parametrize("command", ["model list", "score trips.parquet", "serve", "monitor"])
