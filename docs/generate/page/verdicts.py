@@ -100,7 +100,7 @@ def _ratio(own: list[Row], peer: list[Row], column: str) -> Ratio | None:
 def _quality_verdict(own: Contestant, peer: Contestant) -> Verdict:
     """Compare the AUC. Only the paired difference of both on the same trips decides.
 
-    Its interval is the chance of the test trips, and the margin is the chance of the training.
+    Its interval covers the choice of the test days. The margin covers the bins and the row order.
     """
     assert own.auc is not None
     assert peer.auc is not None
