@@ -25,6 +25,7 @@ from benchmarks.arguments import (
     positive_int,
 )
 from benchmarks.comparison import compare_results, quality_changes
+from benchmarks.harness import exit_on_sigterm
 from benchmarks.quality import validate_rows
 from benchmarks.results import RESULTS_FILE
 from benchmarks.run import print_line, run_benchmarks
@@ -45,18 +46,13 @@ def main() -> int:
     """
     parser = make_parser()
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, stop)
+    exit_on_sigterm()
     try:
         return int(options.command(options))
     except (results.InvalidInputError, OSError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except KeyboardInterrupt:
         parser.exit(128 + signal.SIGINT, f"{parser.prog}: interrupted\n")
-
-
-def stop(number: int, _frame: object) -> None:
-    """End the benchmark, so that it ends the program that it measures."""
-    raise SystemExit(128 + number)
 
 
 def make_parser() -> argparse.ArgumentParser:

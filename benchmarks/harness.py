@@ -30,6 +30,8 @@ SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR = 0.5, 50
 # interface. The first command needs root, the second needs the right to create user namespaces.
 LOOPBACK_ONLY = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 NAMESPACES = (("unshare", "--net"), ("unshare", "--user", "--map-root-user", "--net"))
+# Seconds that a program has to end after SIGTERM.
+GRACE_S = 10.0
 # Maximum number of characters of a cause, and of the end of stderr in a row.
 MAX_CAUSE, MAX_STDERR = 500, 2_000
 
@@ -149,12 +151,14 @@ def measure(
             output = process.communicate()[0]
         except BaseException:
             _kill_group(process.pid, signal.SIGTERM)
-            process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
             raise
         finally:
             wall_s = time.perf_counter() - start
             sampler.stop()
             _kill_group(process.pid, signal.SIGKILL)  # children that outlive the program
+            process.wait()
         measurement = sampler.finish(output, wall_s)
         measurement.memory_cap = _memory_cap(limits, group)
         has_failed = process.returncode not in exit_codes
@@ -165,6 +169,15 @@ def measure(
             raise _failure(name, exceeded, process.returncode, errors.read(), measurement)
         _add_first_task(measurement, first_task_file, started_at)
     return measurement
+
+
+def exit_on_sigterm() -> None:
+    """Let SIGTERM raise an exception, so that the benchmark ends the program that it measures."""
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _sampled_limits(limits: Limits, group: MemoryGroup | None) -> Limits:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.arguments import add_output_option, add_source_options, positive_int
 from benchmarks.contenders import BenchmarkTask, Contender, ContenderOutput, last_month_auc, read_toytip
-from benchmarks.harness import Measurement, measure
+from benchmarks.harness import Measurement, exit_on_sigterm, measure
 from benchmarks.machine.facts import timestamp
 from benchmarks.results import RESULTS_FILE, InvalidInputError, Row, check_output
 from benchmarks.rows import Entry, make_row
@@ -144,6 +144,7 @@ def main() -> int:
     """Run the command. Return 1 if a result is invalid, and exit with 2 for invalid input."""
     parser = make_parser()
     options = parser.parse_args()
+    exit_on_sigterm()
     try:
         return run_reruns(options)
     except (InvalidInputError, OSError, RuntimeError) as error:

@@ -2,11 +2,12 @@
 
 import pyarrow.parquet as pq
 import pytest
-from mlflow import MlflowClient
 
 from tests.support.mlflow_server import run_mlflow_server
 from tests.support.runs import parse_summary, require_error, run_toytip
+from toytip.models.database import open_client
 from toytip.models.experiment import MAX_BATCH, log_metrics
+from toytip.models.mlflow_env import silence_mlflow
 
 pytestmark = [pytest.mark.object_store, pytest.mark.timeout(900)]
 NAME = "toytip-dev-yellow-all"
@@ -68,7 +69,8 @@ def test_a_server_registers_compares_and_rolls_back_models(runs, call, server, s
 
 
 def test_more_metrics_than_a_request_can_have_are_stored(server):
-    client = MlflowClient(f"http://127.0.0.1:{server[1]}")
+    with silence_mlflow():
+        client = open_client(f"http://127.0.0.1:{server[1]}")
     metrics = {f"auc_{number}": number / 10 for number in range(2 * MAX_BATCH + 1)}
     run = client.create_run("0").info.run_id
     log_metrics(client, run, metrics)

