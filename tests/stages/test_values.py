@@ -56,6 +56,12 @@ def texts(times: pa.Array, form: str) -> pa.Array:
     )
 
 
+def as_unchecked_text(items) -> pa.Array:
+    """Return bytes as a column of text, as some programs write them to a Parquet file."""
+    column = pa.array(items, pa.binary())
+    return pa.Array.from_buffers(pa.string(), len(column), column.buffers())
+
+
 # Representations of the same column, by kind of field.
 TIMES = {
     "seconds": lambda a: a.cast(pa.timestamp("s")),
@@ -201,6 +207,10 @@ def test_amounts_are_the_nearest_doubles_in_every_representation(values, form):
             [False, False, False, True, False, True],
         ),
         (AMOUNT, pa.array([b"12.5", b"\xff", None]), [True, False, True]),
+        (AMOUNT, as_unchecked_text([b"12.5", b"\xff", None]), [True, False, True]),
+        (CODE, as_unchecked_text([b"1", b"\xff", None]).dictionary_encode(), [True, False, True]),
+        (CODE, as_unchecked_text([b"1", b"\xff"]).cast(pa.large_string()), [True, False]),
+        (PICKUP, as_unchecked_text([b"2023-02-03 08:00", b"2023-02-03 \xe9"]), [True, False]),
         (AMOUNT, pa.array([2**62, 5], pa.int64()), [False, True]),
         (PICKUP, pa.array([2**50, 0, None], pa.int64()).cast(pa.timestamp("s")), [False, True, True]),
         (PICKUP, pa.array([dt.datetime(3019, 1, 1), dt.datetime(1849, 1, 1)]), [True, True]),  # noqa: DTZ001
