@@ -98,7 +98,7 @@ def read_batches(
             f"cannot read trips from {name}: the file does not exist",
             hint="Name one file in place of a pattern." if is_pattern else "Check the path.",
         ) from None
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         cause = f"the compressed data is corrupt or incomplete: {error}"
         raise SourceError(
             f"cannot read trips from {name}: {cause}", hint="Compress the file again."
