@@ -418,7 +418,16 @@ def test_dates_of_stray_rows_are_not_months(tmp_path):
     assert open_source(str(tmp_path), "2023-04").months == (Month(2023, 4),)
 
 
-UNREAD_FILES = ["green_2023-04.csv", "green_tripdata_2023-04.parquet.gz", "green_2023-04.csv.bz2"]
+# How a file becomes one that is read, by its name.
+UNREAD_FILES = {
+    "green_2023-04.csv": "Convert the file to Parquet",
+    "green_tripdata_2023-04.parquet.gz": "Convert the file to Parquet",
+    "green_2023-04.csv.bz2": "Convert the file to Parquet",
+    "green_tripdata_2023-04.parquet.1": "Rename the file",
+    "green_tripdata_2023-04.parquet.tmp": "Rename the file",
+    "green_tripdata_2023-04.parquet~": "Rename the file",
+    "green_tripdata_2023-04": "Rename the file",
+}
 
 
 @pytest.mark.parametrize("name", UNREAD_FILES)
@@ -428,9 +437,18 @@ def test_a_month_that_is_not_read_is_a_warning(name, spec, tmp_path):
     write_months(folder, TABLES, "green")
     (folder / name).write_bytes(b"x")
     (folder / "green_2023-01.csv").write_bytes(b"x")  # another file has its month
+    (folder / "green_2023-05.parquet.md5").write_bytes(b"x")
     (warning,) = open_source(spec.format(tmp_path / "in")).warnings
-    assert warning.startswith(f"{folder / name} is not read, and no other file has trips of 2023-04.")
+    expected = f"{folder / name} is not read, and no other file has trips of 2023-04. {UNREAD_FILES[name]}"
+    assert warning.startswith(expected)
     assert open_source(str(tmp_path / "in"), "2023-01:2023-02").warnings == ()
+
+
+def test_a_month_that_a_glob_leaves_out_is_a_warning(tmp_path):
+    write_months(tmp_path, TABLES, "green")
+    (tmp_path / "green_tripdata_2023-04.parquet.1").write_bytes(b"x")
+    (warning,) = open_source(f"{tmp_path}/green*").warnings
+    assert "no other file has trips of 2023-04. Rename the file" in warning
 
 
 def test_the_hint_for_a_missing_month_names_a_file_that_is_not_read(tmp_path):

@@ -15,6 +15,7 @@ from toytip.core.text import join_words, plural
 from toytip.datasets.words import KINDS
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
+from toytip.sources.listing import has_other_format
 from toytip.sources.month_rows import time_column
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.sources.reader import open_parquet
@@ -150,11 +151,25 @@ def require_months(
     for month, following in pairwise(sorted(available)):
         if month.next != following:
             file = unread.get(month.next)
-            fix = f"Convert {mask_credentials(file)} to Parquet" if file else "Add the month"
+            fix = _fix_of_unread(file, mask_credentials(file)) if file else "Add the month"
             raise SourceError(
                 f"{source}: {month.next} is missing between {month} and {following}",
                 hint=f"{fix}, or leave it out with --months {','.join(map(str, sorted(available)))}.",
             )
+
+
+def _fix_of_unread(file: str, name: str) -> str:
+    """Return how a file becomes one that is read. `name` is its name for messages.
+
+    >>> _fix_of_unread("green_2023-01.parquet.1", "the file")
+    'Rename the file so that its name ends in .parquet or .csv'
+    """
+    is_other = has_other_format(file)
+    return (
+        f"Convert {name} to Parquet"
+        if is_other
+        else f"Rename {name} so that its name ends in .parquet or .csv"
+    )
 
 
 def warn_of_unread_months(
@@ -163,7 +178,7 @@ def warn_of_unread_months(
     """Return a warning for each month that only a file has which is not read."""
     return tuple(
         f"{mask_credentials(file)} is not read, and no other file has trips of {month}. "
-        "To use these trips, convert the file to Parquet"
+        f"{_fix_of_unread(file, 'the file')} to use these trips"
         for month, file in unread.items()
         if month not in available and (selected is None or month in selected)
     )[:MAX_LISTED_FILES]
