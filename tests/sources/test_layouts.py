@@ -523,6 +523,55 @@ def test_parts_of_one_table_are_no_warning(program, names, tmp_path):
     assert open_source(str(tmp_path)).warnings == ()
 
 
+def without(table, *names):
+    for name in names:
+        position = table.column_names.index(name)
+        table = table.set_column(position, name, pa.nulls(len(table), table.schema.field(name).type))
+    return table
+
+
+DISPATCHED = ("passenger_count", "RatecodeID", "payment_type")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "name", ["{m}/green_{p}", "part-{p}-{m.month}"], ids=["months in paths", "no months"]
+)
+def test_a_part_of_a_month_can_have_only_dispatched_trips(name, suffix, tmp_path):
+    """They are at the end of the TLC's files, so that a small last part has no other trips."""
+    for month, table in TABLES.items():
+        parts = [table.slice(0, 60), without(table.slice(60, 10), *DISPATCHED), table.slice(70)]
+        for number, part in enumerate(parts):
+            path = tmp_path / f"{name.format(m=month, p=number)}.{suffix}"
+            path.parent.mkdir(exist_ok=True)
+            pq.write_table(part, path) if suffix == "parquet" else pv.write_csv(part, path)
+    source = open_source(str(tmp_path))
+    assert source.months == tuple(MONTHS)
+    assert not {*DISPATCHED} & source.partly_missing_columns.keys()
+    trips = read_trips(source)
+    assert len(trips) == ROWS
+    for column in DISPATCHED:
+        assert trips[column].isna().sum() >= 10 * len(MONTHS)
+
+
+@pytest.mark.parametrize(
+    ("parts", "column"),
+    [((0, 1), "payment_type"), ((1,), "fare_amount"), ((1,), "PULocationID")],
+    ids=["all parts of a month", "a fare", "a zone"],
+)
+def test_a_column_without_values_is_refused(parts, column, tmp_path):
+    """A run would reject all trips without a fare or a zone."""
+    write_each(tmp_path, "green_tripdata_{m}.part{p}.parquet", 2)
+    for part in parts:
+        path = tmp_path / f"green_tripdata_2023-02.part{part}.parquet"
+        pq.write_table(without(pq.read_table(path), column), path)
+    with pytest.raises(SourceError, match=f"column {column} holds only nulls") as caught:
+        open_source(str(tmp_path))
+    assert f"Add the values of {column}" in caught.value.hint
+    if column == "payment_type":
+        assert open_source(str(tmp_path), "2023-01,2023-03").rows == ROWS - len(TABLES[MONTHS[1]])
+
+
 @pytest.mark.parametrize("copy", ["part-0 (copy).parquet", "cleaned/part-0.parquet", "part-0.old.parquet"])
 def test_a_copy_among_the_parts_is_a_warning(copy, tmp_path):
     for row, name in enumerate(("part-0.parquet", copy)):

@@ -16,6 +16,7 @@ from toytip.datasets.words import KINDS
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
 from toytip.sources.listing import has_other_format
+from toytip.sources.month_files import CheckedFile
 from toytip.sources.month_rows import time_column
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.sources.reader import open_parquet
@@ -130,6 +131,27 @@ def _shorten(names: Sequence[str]) -> str:
     """
     more = f" and {len(names) - MAX_LISTED_FILES:,} more" if len(names) > MAX_LISTED_FILES else ""
     return ", ".join(names[:MAX_LISTED_FILES]) + more
+
+
+def require_values_in_months(spec: str, files: Sequence[SourceFile], checked: Sequence[CheckedFile]) -> None:
+    """Raise SourceError if a required column contains only nulls in all files of a month.
+
+    A part of a month can be without values. For example, the last rows of the TLC's files are the
+    dispatched trips, which have no passenger count and no payment type.
+    """
+    by_uri = {item.file.uri: item for item in checked if item.error_if_empty}
+    uris_by_month: dict[Month, list[str]] = {}
+    for file in files:
+        uris_by_month.setdefault(file.month, []).append(file.uri)
+    errors = {
+        uri: error
+        for uris in uris_by_month.values()
+        if set.intersection(*(set(by_uri[uri].empty) if uri in by_uri else set() for uri in uris))
+        for uri in uris
+        if (error := by_uri[uri].error_if_empty)
+    }
+    if errors:
+        raise_file_errors(spec, errors, len(checked))
 
 
 def require_months(
