@@ -198,6 +198,10 @@ class CountingFile:
         self._count(size)
         return size
 
+    def seekable(self) -> bool:
+        """Return whether bytes can be read again, unlike those of an HTTP answer without a size."""
+        return bool(self._stream.seekable()) and getattr(self._stream, "size", 0) is not None
+
     @staticmethod
     def _count(size: int) -> None:
         with CountingFile._lock:
