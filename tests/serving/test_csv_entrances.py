@@ -258,6 +258,10 @@ FAULTS = {
     "a zstd file": (b"\x28\xb5\x2f\xfd,,\n", "it is compressed with zstd"),
     "nothing": (b"", "empty"),
     "half of a gzip": (gzip.compress(TEXT.encode())[:900], "the compressed data is corrupt or incomplete"),
+    "text after a gzip": (
+        gzip.compress(TEXT.encode()) + b"the end",
+        "the compressed data is corrupt or incomplete",
+    ),
     "half of a character": (TEXT.encode("utf-16")[:-1], "codec can't decode"),
     "one long line": (b"VendorID,extra\n" + b"1" * 9 * 2**20, "a line is longer than 4,194,304 bytes"),
 }

@@ -35,7 +35,7 @@ def write_file(suffix, raw, path, to_dicts):
 @pytest.mark.parametrize("column", ["payment_type", "fare_amount"])
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 def test_a_file_is_refused_as_in_a_run(column, suffix, model_store, to_dicts, tmp_path, invoke_cli):
-    path, output = tmp_path / f"yellow_tripdata_2023-01.{suffix}", tmp_path / "scores.parquet"
+    path, output = tmp_path / f"yellow_tripdata_2023-03.{suffix}", tmp_path / "scores.parquet"
     write_file(suffix, with_nulls(column), path, to_dicts)
     done = invoke_cli("score", path, "--store", model_store, "--output", output)
     require_error(done, MESSAGE.format(column), f"Add the values of {column}")

@@ -32,7 +32,7 @@ def drop(folder, column):
 
 
 def replace(folder, column, values, **options):
-    table = raw_table(9)
+    table = raw_table(9, Month(2023, 2))
     pq.write_table(
         table.set_column(table.column_names.index(column), column, values), only(folder), **options
     )

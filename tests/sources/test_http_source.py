@@ -1,5 +1,6 @@
 """Sources on an HTTP server: with and without ranges, with a signature, and with errors."""
 
+import gzip
 import io
 import threading
 
@@ -49,6 +50,12 @@ class Handler(http_server.Handler):
             return
         if content is None or kind == "forbidden" or (kind == "no HEAD" and self.command == "HEAD"):
             self.answer(404 if content is None else 403)
+            return
+        if kind == "redirects":
+            self.answer(302, headers={"Location": self.path})
+            return
+        if kind == "no size":
+            self.answer(200, gzip.compress(content, 1), {"Content-Encoding": "gzip"})
             return
         wanted, tag = self.headers.get("Range", ""), {"ETag": '"v1"'}
         if kind == "no ranges" or not wanted:
@@ -107,6 +114,19 @@ def test_a_server_that_refuses_is_an_error_without_the_signature(kind, cause, fi
     assert "X-Amz" not in message
 
 
+def test_a_server_that_sends_only_complete_files(server):
+    """A score reads a file without a known size from its start. A run needs parts of it."""
+    url = address(server, MONTHS[0])
+    server.kind = "no size"
+    assert sum(len(batch.table) for batch in read_batches(url, io.BytesIO())) == 3_000
+    with pytest.raises(SourceError, match="the server does not report the size of the file"):
+        open_source(url)
+    server.kind = "no ranges"
+    with pytest.raises(SourceError, match="the server does not support range requests") as caught:
+        list(read_batches(url, io.BytesIO()))
+    assert caught.value.hint.startswith("Download the file")
+
+
 def test_a_missing_file_and_a_folder_are_errors(server):
     for url in (address(server, Month(2023, 3), SIGNATURE), f"{server.base}/"):
         with pytest.raises(SourceError, match="cannot read") as caught:
@@ -126,6 +146,7 @@ class Silence(http_server.Handler):
     [
         ("missing", "does not exist"),
         ("busy", "the server answers 503"),
+        ("redirects", "the server redirects too many times"),
         ("silent", "the server closed the connection"),
         ("stopped", "connection refused"),
         ("unknown", "the host name does not resolve"),

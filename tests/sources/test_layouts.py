@@ -23,6 +23,8 @@ from toytip.datasets.tlc.fhvhv.synthetic import generate_month
 from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
+from toytip.io.access import open_file
+from toytip.sources import groups
 from toytip.sources.discovery import open_source
 
 PICKUP = "lpep_pickup_datetime"
@@ -418,7 +420,16 @@ def test_dates_of_stray_rows_are_not_months(tmp_path):
     assert open_source(str(tmp_path), "2023-04").months == (Month(2023, 4),)
 
 
-UNREAD_FILES = ["green_2023-04.csv", "green_tripdata_2023-04.parquet.gz", "green_2023-04.csv.bz2"]
+# How a file becomes one that is read, by its name.
+UNREAD_FILES = {
+    "green_2023-04.csv": "Convert the file to Parquet",
+    "green_tripdata_2023-04.parquet.gz": "Convert the file to Parquet",
+    "green_2023-04.csv.bz2": "Convert the file to Parquet",
+    "green_tripdata_2023-04.parquet.1": "Rename the file",
+    "green_tripdata_2023-04.parquet.tmp": "Rename the file",
+    "green_tripdata_2023-04.parquet~": "Rename the file",
+    "green_tripdata_2023-04": "Rename the file",
+}
 
 
 @pytest.mark.parametrize("name", UNREAD_FILES)
@@ -428,9 +439,18 @@ def test_a_month_that_is_not_read_is_a_warning(name, spec, tmp_path):
     write_months(folder, TABLES, "green")
     (folder / name).write_bytes(b"x")
     (folder / "green_2023-01.csv").write_bytes(b"x")  # another file has its month
+    (folder / "green_2023-05.parquet.md5").write_bytes(b"x")
     (warning,) = open_source(spec.format(tmp_path / "in")).warnings
-    assert warning.startswith(f"{folder / name} is not read, and no other file has trips of 2023-04.")
+    expected = f"{folder / name} is not read, and no other file has trips of 2023-04. {UNREAD_FILES[name]}"
+    assert warning.startswith(expected)
     assert open_source(str(tmp_path / "in"), "2023-01:2023-02").warnings == ()
+
+
+def test_a_month_that_a_glob_leaves_out_is_a_warning(tmp_path):
+    write_months(tmp_path, TABLES, "green")
+    (tmp_path / "green_tripdata_2023-04.parquet.1").write_bytes(b"x")
+    (warning,) = open_source(f"{tmp_path}/green*").warnings
+    assert "no other file has trips of 2023-04. Rename the file" in warning
 
 
 def test_the_hint_for_a_missing_month_names_a_file_that_is_not_read(tmp_path):
@@ -464,6 +484,21 @@ def test_the_same_trips_twice_are_refused(tmp_path):
     with pytest.raises(SourceError, match="have the same trips of 2023-01") as caught:
         open_source(str(tmp_path))
     assert "Delete" not in caught.value.hint
+
+
+def test_many_files_of_one_size_are_read_once(tmp_path, monkeypatch):
+    table = TABLES[MONTHS[0]]
+    for row in range(40):
+        write(tmp_path, f"green_tripdata_2023-01/part-{row}.parquet", table.slice(row, 1))
+    opened = []
+
+    def count(uri, options):
+        opened.append(uri)
+        return open_file(uri, options)
+
+    monkeypatch.setattr(groups, "open_file", count)
+    assert open_source(str(tmp_path)).rows == 40
+    assert len(opened) == len(set(opened)) > 20
 
 
 def test_files_that_may_have_the_same_trips_are_a_warning(tmp_path):
@@ -503,6 +538,55 @@ def test_parts_of_one_table_are_no_warning(program, names, tmp_path):
     for row, name in enumerate(names):
         write(tmp_path, f"green/{PARTS[program].format(name, name)}", table.slice(40 * row, 40 + row))
     assert open_source(str(tmp_path)).warnings == ()
+
+
+def without(table, *names):
+    for name in names:
+        position = table.column_names.index(name)
+        table = table.set_column(position, name, pa.nulls(len(table), table.schema.field(name).type))
+    return table
+
+
+DISPATCHED = ("passenger_count", "RatecodeID", "payment_type")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "name", ["{m}/green_{p}", "part-{p}-{m.month}"], ids=["months in paths", "no months"]
+)
+def test_a_part_of_a_month_can_have_only_dispatched_trips(name, suffix, tmp_path):
+    """They are at the end of the TLC's files, so that a small last part has no other trips."""
+    for month, table in TABLES.items():
+        parts = [table.slice(0, 60), without(table.slice(60, 10), *DISPATCHED), table.slice(70)]
+        for number, part in enumerate(parts):
+            path = tmp_path / f"{name.format(m=month, p=number)}.{suffix}"
+            path.parent.mkdir(exist_ok=True)
+            pq.write_table(part, path) if suffix == "parquet" else pv.write_csv(part, path)
+    source = open_source(str(tmp_path))
+    assert source.months == tuple(MONTHS)
+    assert not {*DISPATCHED} & source.partly_missing_columns.keys()
+    trips = read_trips(source)
+    assert len(trips) == ROWS
+    for column in DISPATCHED:
+        assert trips[column].isna().sum() >= 10 * len(MONTHS)
+
+
+@pytest.mark.parametrize(
+    ("parts", "column"),
+    [((0, 1), "payment_type"), ((1,), "fare_amount"), ((1,), "PULocationID")],
+    ids=["all parts of a month", "a fare", "a zone"],
+)
+def test_a_column_without_values_is_refused(parts, column, tmp_path):
+    """A run would reject all trips without a fare or a zone."""
+    write_each(tmp_path, "green_tripdata_{m}.part{p}.parquet", 2)
+    for part in parts:
+        path = tmp_path / f"green_tripdata_2023-02.part{part}.parquet"
+        pq.write_table(without(pq.read_table(path), column), path)
+    with pytest.raises(SourceError, match=f"column {column} holds only nulls") as caught:
+        open_source(str(tmp_path))
+    assert f"Add the values of {column}" in caught.value.hint
+    if column == "payment_type":
+        assert open_source(str(tmp_path), "2023-01,2023-03").rows == ROWS - len(TABLES[MONTHS[1]])
 
 
 @pytest.mark.parametrize("copy", ["part-0 (copy).parquet", "cleaned/part-0.parquet", "part-0.old.parquet"])

@@ -28,6 +28,13 @@ def test_a_missing_package_is_named(uri, package, monkeypatch):
     assert f"pip install {package}" in caught.value.hint
 
 
+def test_a_package_with_another_name_than_its_scheme_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(SourceError, match=r"hf:// needs another package \(Install huggingface_hub") as caught:
+        list_source_files("hf://datasets/a/b")
+    assert "pip install hf" not in caught.value.hint
+
+
 def test_a_source_is_read_through_fsspec(synthetic):
     """The file system is in memory. It stands for those that need a server."""
     memory = fsspec.filesystem("memory")

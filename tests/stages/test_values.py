@@ -56,6 +56,12 @@ def texts(times: pa.Array, form: str) -> pa.Array:
     )
 
 
+def as_unchecked_text(items) -> pa.Array:
+    """Return bytes as a column of text, as some programs write them to a Parquet file."""
+    column = pa.array(items, pa.binary())
+    return pa.Array.from_buffers(pa.string(), len(column), column.buffers())
+
+
 # Representations of the same column, by kind of field.
 TIMES = {
     "seconds": lambda a: a.cast(pa.timestamp("s")),
@@ -201,6 +207,10 @@ def test_amounts_are_the_nearest_doubles_in_every_representation(values, form):
             [False, False, False, True, False, True],
         ),
         (AMOUNT, pa.array([b"12.5", b"\xff", None]), [True, False, True]),
+        (AMOUNT, as_unchecked_text([b"12.5", b"\xff", None]), [True, False, True]),
+        (CODE, as_unchecked_text([b"1", b"\xff", None]).dictionary_encode(), [True, False, True]),
+        (CODE, as_unchecked_text([b"1", b"\xff"]).cast(pa.large_string()), [True, False]),
+        (PICKUP, as_unchecked_text([b"2023-02-03 08:00", b"2023-02-03 \xe9"]), [True, False]),
         (AMOUNT, pa.array([2**62, 5], pa.int64()), [False, True]),
         (PICKUP, pa.array([2**50, 0, None], pa.int64()).cast(pa.timestamp("s")), [False, True, True]),
         (PICKUP, pa.array([dt.datetime(3019, 1, 1), dt.datetime(1849, 1, 1)]), [True, True]),  # noqa: DTZ001
@@ -209,6 +219,7 @@ def test_amounts_are_the_nearest_doubles_in_every_representation(values, form):
         (PICKUP, pa.array([1_672_531_200, 5, 1_672_531_200_000, 1_672_531_201]), [True, False, True, True]),
         (PICKUP, pa.array(["0000-01-01 00:00:00", "0001-01-01 00:00:00"]), [False, True]),
         (PICKUP, pa.array(["0001-01-01 00:00:00Z", "9999-12-31 23:59:59-12:00"]), [False, False]),
+        (PICKUP, pa.array(["1.67253E+12", "1672531200000.0", "1672531200000"]), [False, True, True]),
         (AMOUNT, pa.array(["nan(1)", "-NaN", "1e0003", "1.#QNAN"]), [False, True, True, True]),
         (CODE, pa.array(["nan(1)", "1"]), [False, True]),
         (PICKUP, pa.array([1.6725312e9, float("inf"), float("nan")]), [True, False, True]),
@@ -230,6 +241,8 @@ def test_values_that_are_not_of_the_kind_of_the_field(field, values, readable):
         (PICKUP, pa.array([True])),
         (PICKUP, pa.array([dt.date(2023, 1, 1)])),
         (PICKUP, pa.array([dt.time(8)])),
+        (PICKUP, pa.array([1.6725312e9], pa.float32())),
+        (PICKUP, pa.array([1e4], pa.float16())),
         (CODE, pa.array([[1]])),
         (AMOUNT, pa.array([{"value": 1.0}])),
         (AMOUNT, pa.array([dt.timedelta(1)])),

@@ -98,7 +98,12 @@ def read_numbers(column: pa.ChunkedArray) -> tuple[Float64Array, BoolArray | Non
 
 
 def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return text or decimals as text. Bytes that are not UTF-8 become replacement characters."""
+    """Return text or decimals as text. Bytes that are not UTF-8 become replacement characters.
+
+    Arrow does not check the text of a Parquet file, and some programs write other bytes as text.
+    """
+    if is_text(column.type):
+        column = column.cast(pa.large_binary())
     try:
         return column.cast(pa.string())
     except pa.ArrowInvalid:

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from toytip.core.arrays import BoolArray, Float64Array, Int64Array
 from toytip.core.columns import ColumnValues
 from toytip.core.number_values import (
-    NUMBER_PATTERN,
     is_missing_text,
     is_number,
     is_text,
@@ -50,11 +49,18 @@ NAIVE_TIME_PATTERN = rf"^{_TIME}$"
 ZONED_TIME_PATTERN = rf"^{_TIME} ?(Z|z|UTC|[+-]\d{{2}}(:?\d{{2}})?)$"
 # The format of CSV files from NYC Open Data.
 AMERICAN_TIME_PATTERN = r"^\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}:\d{2} ?[AaPp][Mm]$"
+# With an exponent, digits can be missing. Excel writes 1.67253E+12 for 1672531200000.
+EPOCH_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)$"
 _SHORTEST_TIME = len("2023-01-01 00:00")
 
 
 def is_time(arrow_type: pa.DataType) -> bool:
-    """Return whether values of a type can be times: timestamps, text or epoch numbers."""
+    """Return whether values of a type can be times: timestamps, text or epoch numbers.
+
+    Floats of 32 bits cannot. Their epoch numbers of these years are multiples of 128 seconds.
+    """
+    if pa.types.is_float32(arrow_type) or pa.types.is_float16(arrow_type):
+        return False
     return bool(pa.types.is_timestamp(arrow_type)) or is_text(arrow_type) or is_number(arrow_type)
 
 
@@ -121,7 +127,7 @@ def to_local(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> npt.
             to_local(np.zeros(1, "datetime64[us]"))  # raises without a time zone database
             raise SchemaError(
                 f"cannot convert times to the time zone {zone}: it does not exist",
-                hint="Correct the time zone, for example to UTC, or remove it from the times.",
+                hint="Correct the time zone, for example to America/New_York, or remove it from the times.",
             ) from None
         raise SchemaError(
             f"cannot convert times to the time zone {zone}: this machine has no data on it",
@@ -213,7 +219,7 @@ def _read_mixed_texts(text: pa.ChunkedArray, local_zone: str) -> ColumnValues:
             f"from text with UTC offsets to {zone_place(local_zone)} time",
         ),
         (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
-        (NUMBER_PATTERN, _parse_epochs, f"from {EPOCH_NUMBERS} as text"),
+        (EPOCH_PATTERN, _parse_epochs, f"from {EPOCH_NUMBERS} as text"),
     ):
         rows = _matches(text, pattern)
         if rows.any():
@@ -288,7 +294,7 @@ def other_reading(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> npt.ND
     if times is None or not is_text(column.type):
         return times
     text = pc.utf8_trim_whitespace(to_text(column))
-    return times[_matches(text, ZONED_TIME_PATTERN) | _matches(text, NUMBER_PATTERN)]
+    return times[_matches(text, ZONED_TIME_PATTERN) | _matches(text, EPOCH_PATTERN)]
 
 
 def other_times(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> npt.NDArray[np.datetime64] | None:
@@ -310,7 +316,7 @@ def other_times(column: pa.ChunkedArray, local_zone: str = NEW_YORK) -> npt.NDAr
 
 
 def _other_times_of_text(text: pa.ChunkedArray, local_zone: str) -> npt.NDArray[np.datetime64] | None:
-    zoned, numbers = _matches(text, ZONED_TIME_PATTERN), _matches(text, NUMBER_PATTERN)
+    zoned, numbers = _matches(text, ZONED_TIME_PATTERN), _matches(text, EPOCH_PATTERN)
     if not zoned.any() and not numbers.any():
         return None
     times = _read_mixed_texts(text, local_zone).array

@@ -144,13 +144,13 @@ def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str
         logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     try:
         fs, path = fsspec.core.url_to_fs(uri, **(client_options(uri) if is_http(uri) else {}))
-    except ImportError:
-        package = FILESYSTEM_PACKAGES.get(scheme)
+    except ImportError as error:
+        package = FILESYSTEM_PACKAGES.get(scheme)  # others do not have the name of their scheme
+        needed = f"the package {package}" if package else f"another package ({first_line(error)})"
+        fix = f"Run `pip install {package}`" if package else "Install the package"
         raise SourceError(
-            f"cannot read {mask_credentials(uri)}: {scheme}:// needs "
-            f"{f'the package {package}' if package else 'a package that is not installed'}",
-            hint=f"Run `pip install {package or scheme}` in the environment of toytip and of all workers, "
-            "or copy the files to a folder.",
+            f"cannot read {mask_credentials(uri)}: {scheme}:// needs {needed}",
+            hint=f"{fix} in the environment of toytip and of all workers, or copy the files to a folder.",
         ) from None
     return fs, str(path)
 
@@ -197,6 +197,10 @@ class CountingFile:
             size = int(self._stream.readinto(buffer))
         self._count(size)
         return size
+
+    def seekable(self) -> bool:
+        """Return whether bytes can be read again, unlike those of an HTTP answer without a size."""
+        return bool(self._stream.seekable()) and getattr(self._stream, "size", 0) is not None
 
     @staticmethod
     def _count(size: int) -> None:

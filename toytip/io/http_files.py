@@ -97,6 +97,8 @@ def http_file_fault(error: Exception, url: str = "") -> Fault | None:
         return certificate_fault(str(cause))
     if _is_of_proxy(cause) and (proxy := find_proxy(url)):
         return _proxy_fault(proxy, cause, url)
+    if isinstance(cause, aiohttp.TooManyRedirects):
+        return Fault("the server redirects too many times", FILE_HINT)
     if isinstance(cause, aiohttp.ClientResponseError):
         is_missing = cause.status in (404, 410)
         return None if is_missing else Fault(f"the server answers {cause.status}", FILE_HINT)

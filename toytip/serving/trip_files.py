@@ -34,6 +34,7 @@ from toytip.serving.json_text import (
 )
 from toytip.sources.csv_files.header import encoding_of, is_csv
 from toytip.sources.csv_files.rows import CSV_HINT, read_csv
+from toytip.sources.file_errors import DOWNLOAD_FROM_SERVER, NO_RANGES, lacks_ranges
 from toytip.sources.formats import (
     ENCRYPTED_PARQUET,
     GZIP_MAGIC,
@@ -98,13 +99,17 @@ def read_batches(
             f"cannot read trips from {name}: the file does not exist",
             hint="Name one file in place of a pattern." if is_pattern else "Check the path.",
         ) from None
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         cause = f"the compressed data is corrupt or incomplete: {error}"
         raise SourceError(
             f"cannot read trips from {name}: {cause}", hint="Compress the file again."
         ) from None
     except (pa.ArrowException, UnicodeError, OSError) as error:
         raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
+    except ValueError as error:
+        if not lacks_ranges(path, error):
+            raise
+        raise SourceError(f"cannot read trips from {name}: {NO_RANGES}", hint=DOWNLOAD_FROM_SERVER) from None
 
 
 class _Decompressed(gzip.GzipFile):

@@ -16,17 +16,15 @@ import pyarrow as pa
 from toytip.core.columns import ColumnValues
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field
-from toytip.core.dataset.field_names import describe_repeated
-from toytip.core.dataset.unnamed import ADD_NAMES, describe_unnamed
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words, plural
 from toytip.core.time_pairs import find_contradiction, fix_of, meaning_of
 from toytip.core.time_values import count_date_orders, other_reading, zone_place
-from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
+from toytip.datasets.registry import match_dataset
 from toytip.errors import SourceError
 from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
-from toytip.sources.path_months import DATA_SUFFIXES
+from toytip.sources.taxi_type import find_taxi
 from toytip.stages.conform import (
     CONVERT,
     KIND_DESCRIPTIONS,
@@ -68,6 +66,10 @@ class FileColumns:
     """Optional columns that do not exist in the file, or that contain only nulls."""
     notes: tuple[str, ...] = ()
     """Conversions of columns whose meaning depends on a rule."""
+    empty: tuple[str, ...] = ()
+    """Required columns that contain only nulls, and that can be null in the kept rows."""
+    error_if_empty: SourceError | None = None
+    """The error of the file, if no other file of the month has values of these columns."""
 
 
 def check_columns(
@@ -82,6 +84,7 @@ def check_columns(
 ) -> FileColumns:
     """Return the columns of a file. Raises SourceError, with the problems of the file.
 
+    A column of a part of a month can be empty. The files of the month decide on such a problem.
     `name` is the path of the file for messages. `month` is the month in this path, if it has one.
     `read` is called only if the types of some columns are not those of the TLC. `label` names a row
     of the file. `may_have_other_numbers` tells whether floats of a column can be other numbers than
@@ -98,77 +101,18 @@ def check_columns(
             findings.add_type(field, column, schema.field(column).type, may_have_other_numbers)
     if findings.unusual:
         _check_values(findings, columns, month, read)
+    error = None
     if findings.problems:
-        raise SourceError(f"cannot use {name}: {findings.description}", hint=findings.hint)
-    return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
-
-
-def find_taxi(name: str, names: Sequence[str], dataset: Dataset | None = None) -> str:
-    """Return the taxi type of a file with these columns. Raises SourceError for another layout.
-
-    `name` is the path of the file.
-    """
-    candidates, dataset = (dataset,) if dataset else DATASETS, match_dataset(names, dataset)
-    if other := dataset.layout.other_layout(names):
-        raise SourceError(f"cannot use {name}: {other[0]}", hint=other[1])
-    if repeated := dataset.field_names.find_repeated(names):
-        raise SourceError(f"cannot use {name}: {describe_repeated(repeated)}", hint=_merge_hint(repeated))
-    columns = dataset.field_names.match(names)
-    if not columns and (problem := describe_unnamed(names)):
-        raise SourceError(f"cannot use {name}: {problem}", hint=ADD_NAMES)
-    if dataset.time_column not in columns:
-        kinds = join_words([kind for candidate in candidates for kind in candidate.kinds], "or")
-        raise SourceError(
-            f"cannot use {name}: it is not a {kinds} {_file_word(dataset)}",
-            hint=f"Use files with a column {join_words(_time_columns(candidates), 'or')}. This file has "
-            + (f"the columns {_first_names(names)}, ..." if names else "no columns."),
-        )
-    taxi = dataset.layout.detect_kind(names) or _taxi_in_name(name, dataset)
-    if taxi is None:
-        renamed = [
-            f"{dataset.layout.source_column(dataset.time_column, kind)} ({kind})" for kind in dataset.kinds
-        ]
-        kinds = join_words(list(dataset.kinds), "or")
-        raise SourceError(
-            f"cannot use {name}: its columns do not show whether its taxis are {kinds}",
-            hint=f"Put {kinds} in the name of the file, or rename column {columns[dataset.time_column]} to "
-            f"{join_words(renamed, 'or')}.",
-        )
-    return taxi
-
-
-def _first_names(names: Sequence[str]) -> str:
-    return ", ".join(repr(name[:60]) for name in names[:5])
-
-
-def _file_word(dataset: Dataset) -> str:
-    return "file" if dataset.is_own else "trip record"
-
-
-def _time_columns(candidates: Sequence[Dataset]) -> list[str]:
-    """Return the names of the column with the times of rows in the files of data sets."""
-    fields = [dataset.fields_by_name[dataset.time_column] for dataset in candidates]
-    return list(dict.fromkeys(name for field in fields for name in field.aliases or (field.name,)))
-
-
-def _taxi_in_name(path: str, dataset: Dataset) -> str | None:
-    """Return the taxi type in the name of a file, or of a folder that is named as a file.
-
-    >>> _taxi_in_name("green/yellow_2023-01.parquet/part-0.parquet", DATASETS[0])
-    'yellow'
-    """
-    if len(dataset.kinds) == 1:
-        return next(iter(dataset.kinds))
-    *folders, file_name = path.lower().split("/")
-    names = [file_name, *(folder for folder in reversed(folders) if folder.endswith(DATA_SUFFIXES))]
-    return next((taxi for name in names for taxi in dataset.kinds if taxi in name), None)
-
-
-def _merge_hint(repeated: Mapping[str, Sequence[str]]) -> str:
-    kinds = kinds_in_columns([column for group in repeated.values() for column in group])
-    if len(kinds) > 1:
-        return f"Write the trips of {join_words(kinds)} taxis to separate files."
-    return "Merge the columns of each field into one, or remove all but one of them."
+        error = SourceError(f"cannot use {name}: {findings.description}", hint=findings.hint)
+    if error and findings.has_faults:
+        raise error
+    return FileColumns(
+        taxi=taxi,
+        missing=tuple(findings.missing),
+        notes=tuple(findings.notes),
+        empty=tuple(findings.empty),
+        error_if_empty=error,
+    )
 
 
 def _is_unusual(arrow_type: pa.DataType, field: Field, may_have_other_numbers: Callable[[], bool]) -> bool:
@@ -193,8 +137,14 @@ class _Findings:
         """The columns that each fix corrects, by the text of the fix."""
         self.notes: list[str] = []
         self.missing: list[str] = []
+        self.empty: list[str] = []
         self.unusual: dict[str, Field] = {}
         """The fields of columns whose values must be checked, by column."""
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether the file has other problems than empty columns."""
+        return len(self.problems) > len(self.empty)
 
     @property
     def description(self) -> str:
@@ -215,8 +165,11 @@ class _Findings:
             self.fixes.setdefault(fix, []).append(column)
 
     def add_missing(self, field: Field, column: str | None, taxi: str) -> None:
-        self.missing.append(field.name)
-        if field.required:
+        if not field.required:
+            self.missing.append(field.name)
+        else:
+            if column is not None and field.name not in self.dataset.required_columns:
+                self.empty.append(field.name)
             name = column or self.dataset.layout.source_column(field.name, taxi)
             cause = "is missing" if column is None else "holds only nulls"
             self.add_problem(f"column {name} {cause}", name, *self._fixes_of_missing(field))
@@ -252,7 +205,7 @@ class _Findings:
     def add_contradiction(self, raw: pa.Table) -> None:
         """Add a problem if the pickup and dropoff times of rows contradict each other."""
         names = self.dataset.field_names.match(raw.column_names)
-        if not self.problems and {"pickup_at", "dropoff_at"} <= names.keys():
+        if not self.has_faults and {"pickup_at", "dropoff_at"} <= names.keys():
             problem = find_contradiction(raw, names["pickup_at"], names["dropoff_at"])
             if problem is not None:
                 self.add_problem(str(problem), problem.column, problem.fix)
@@ -288,7 +241,7 @@ def _check_values(
     findings.add_contradiction(first)
     time_column = findings.dataset.time_column
     name = next((column for column, field in findings.unusual.items() if field.name == time_column), None)
-    if name is None or findings.problems:
+    if name is None or findings.has_faults:
         return
     if month is not None or is_text(first.schema.field(name).type):
         times = _count_times(name, findings.unusual[name], month, read)

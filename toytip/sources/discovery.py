@@ -19,7 +19,7 @@ from toytip.errors import SchemaError, SourceError, ToytipError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
 from toytip.sources import month_rows
-from toytip.sources.column_check import FileColumns, check_columns, find_taxi
+from toytip.sources.column_check import FileColumns, check_columns
 from toytip.sources.csv_files.layout import CsvContent, read_csv_content
 from toytip.sources.csv_files.rows import CSV_HINT, open_text, read_csv_columns
 from toytip.sources.file_errors import DOWNLOAD_FROM_SERVER, cause_of_read_error, hint_of_read_error
@@ -36,6 +36,7 @@ from toytip.sources.groups import (
     require_different_files,
     require_months,
     require_one_taxi,
+    require_values_in_months,
     warn_of_repeated_trips,
     warn_of_unread_months,
 )
@@ -53,6 +54,7 @@ from toytip.sources.reader import (
     read_columns,
 )
 from toytip.sources.source import Source, SourceFile
+from toytip.sources.taxi_type import find_taxi
 from toytip.stages.conform import label_line
 
 FOOTER_THREADS = 8
@@ -87,6 +89,7 @@ def open_source(
     named = {path.month for path in paths.values() if path}
     require_months({file.month for file in files}, months, named, spec, listing.unread)
     files = [file for file in files if selected is None or file.month in selected]
+    require_values_in_months(spec, files, checked)
     source = Source(taxi=files[0].taxi, files=tuple(files), own_dataset=dataset)
     require_different_files(source, spec)
     unread = warn_of_unread_months(listing.unread, {file.month for file in files}, selected)
@@ -206,8 +209,10 @@ def _check_parquet(
     )
     file = _with_columns(file, columns)
     if path and _is_in_month(footer, path.month, uri, dataset):
-        return CheckedFile(file=file, is_certain=path.is_certain)
-    return _with_months(file, path, month_rows.count_months(footer, uri, dataset))
+        checked = CheckedFile(file=file, is_certain=path.is_certain)
+    else:
+        checked = _with_months(file, path, month_rows.count_months(footer, uri, dataset))
+    return replace(checked, empty=columns.empty, error_if_empty=columns.error_if_empty)
 
 
 def _check_csv(
@@ -233,7 +238,8 @@ def _check_csv(
         label=label_line,
         dataset=dataset,
     )
-    return _with_months(_with_columns(file, columns), path, content.blocks)
+    checked = _with_months(_with_columns(file, columns), path, content.blocks)
+    return replace(checked, empty=columns.empty, error_if_empty=columns.error_if_empty)
 
 
 def _describe_file(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations, pairwise, takewhile
-
-import pyarrow as pa
+from itertools import pairwise, takewhile
 
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month, parse_months
+from toytip.core.number_values import decode_dictionary
 from toytip.core.redact import mask_credentials
 from toytip.core.text import join_words, plural
+from toytip.core.time_values import read_times
 from toytip.datasets.words import KINDS
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
+from toytip.sources.files import file_checksum
+from toytip.sources.listing import has_other_format
+from toytip.sources.month_files import CheckedFile
 from toytip.sources.month_rows import time_column
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.sources.reader import open_parquet
@@ -131,6 +136,27 @@ def _shorten(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_LISTED_FILES]) + more
 
 
+def require_values_in_months(spec: str, files: Sequence[SourceFile], checked: Sequence[CheckedFile]) -> None:
+    """Raise SourceError if a required column contains only nulls in all files of a month.
+
+    A part of a month can be without values. For example, the last rows of the TLC's files are the
+    dispatched trips, which have no passenger count and no payment type.
+    """
+    by_uri = {item.file.uri: item for item in checked if item.error_if_empty}
+    uris_by_month: dict[Month, list[str]] = {}
+    for file in files:
+        uris_by_month.setdefault(file.month, []).append(file.uri)
+    errors = {
+        uri: error
+        for uris in uris_by_month.values()
+        if set.intersection(*(set(by_uri[uri].empty) if uri in by_uri else set() for uri in uris))
+        for uri in uris
+        if (error := by_uri[uri].error_if_empty)
+    }
+    if errors:
+        raise_file_errors(spec, errors, len(checked))
+
+
 def require_months(
     available: set[Month], months: str | None, named: set[Month], spec: str, unread: Mapping[Month, str]
 ) -> None:
@@ -150,11 +176,25 @@ def require_months(
     for month, following in pairwise(sorted(available)):
         if month.next != following:
             file = unread.get(month.next)
-            fix = f"Convert {mask_credentials(file)} to Parquet" if file else "Add the month"
+            fix = _fix_of_unread(file, mask_credentials(file)) if file else "Add the month"
             raise SourceError(
                 f"{source}: {month.next} is missing between {month} and {following}",
                 hint=f"{fix}, or leave it out with --months {','.join(map(str, sorted(available)))}.",
             )
+
+
+def _fix_of_unread(file: str, name: str) -> str:
+    """Return how a file becomes one that is read. `name` is its name for messages.
+
+    >>> _fix_of_unread("green_2023-01.parquet.1", "the file")
+    'Rename the file so that its name ends in .parquet or .csv'
+    """
+    is_other = has_other_format(file)
+    return (
+        f"Convert {name} to Parquet"
+        if is_other
+        else f"Rename {name} so that its name ends in .parquet or .csv"
+    )
 
 
 def warn_of_unread_months(
@@ -163,7 +203,7 @@ def warn_of_unread_months(
     """Return a warning for each month that only a file has which is not read."""
     return tuple(
         f"{mask_credentials(file)} is not read, and no other file has trips of {month}. "
-        "To use these trips, convert the file to Parquet"
+        f"{_fix_of_unread(file, 'the file')} to use these trips"
         for month, file in unread.items()
         if month not in available and (selected is None or month in selected)
     )[:MAX_LISTED_FILES]
@@ -172,12 +212,16 @@ def warn_of_unread_months(
 def require_different_files(source: Source, spec: str) -> None:
     """Raise SourceError if two files of a month have the same trips.
 
-    The times of two files are compared if the files have equal sizes and equal row counts.
+    Only files with equal sizes and equal row counts are read, each of them once.
     """
     for month, files in source.by_month.items():
-        for first, second in combinations(files, 2):
-            are_similar = (first.rows, first.bytes) == (second.rows, second.bytes)
-            if are_similar and _have_equal_times(first, second, source.dataset):
+        shapes = Counter((file.rows, file.bytes) for file in files)
+        earlier: dict[tuple[int, int, str], SourceFile] = {}
+        for second in files:
+            if shapes[second.rows, second.bytes] == 1:
+                continue
+            first = earlier.setdefault((second.rows, second.bytes, _digest(second, source.dataset)), second)
+            if first is not second:
                 names = " and ".join(mask_credentials(file.uri) for file in (first, second))
                 raise SourceError(
                     f"cannot use source {mask_credentials(spec)}: {names} have the same trips of {month}",
@@ -185,22 +229,15 @@ def require_different_files(source: Source, spec: str) -> None:
                 )
 
 
-def _have_equal_times(first: SourceFile, second: SourceFile, dataset: Dataset) -> bool:
-    if first.csv or second.csv:
-        return bool(first.csv) == bool(second.csv) and _content(first) == _content(second)
-    return bool(_times(first, dataset).equals(_times(second, dataset)))
-
-
-def _content(file: SourceFile) -> bytes:
-    with open_file(file.uri, file.storage_options) as stream:
-        return bytes(stream.read())
-
-
-def _times(file: SourceFile, dataset: Dataset) -> pa.ChunkedArray:
+def _digest(file: SourceFile, dataset: Dataset) -> str:
+    """Return a text that is equal for files with the same content, in Parquet for the same times."""
+    if file.csv:
+        return file_checksum(file.uri, file.storage_options)
     with open_file(file.uri, file.storage_options) as stream:
         parquet = open_parquet(stream)
         column = time_column(parquet.schema_arrow.names, dataset)
-        return parquet.read([column], use_threads=False).column(0)
+        times = parquet.read([column], use_threads=False).column(column)
+    return hashlib.sha256(read_times(decode_dictionary(times)).array.tobytes()).hexdigest()
 
 
 def _family_of(uri: str) -> str:

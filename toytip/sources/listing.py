@@ -40,6 +40,8 @@ UNREAD_SUFFIXES = (
     *(".txt", ".json", ".jsonl", ".ndjson", ".xls", ".xlsx", ".feather", ".arrow", ".orc", ".avro"),
     *(".gz", ".bz2", ".zst", ".xz", ".lz4", ".zip", ".7z", ".part", ".crdownload"),
 )
+# Suffixes after that of data, for example in NAME.parquet.md5, of files that are not data.
+CHECKSUM_SUFFIXES = (".md5", ".sha1", ".sha256", ".sha512", ".crc", ".crc32", ".asc", ".sig")
 # The list of zones that `toytip source download` writes next to the monthly files.
 ZONE_LOOKUP_NAME = "zone_lookup"
 # Tables of toytip's own store are in folders such as version=20240131T120000.
@@ -66,8 +68,8 @@ class SourceListing(NamedTuple):
     options: dict[str, StorageOptions]
     """The data files, with the options to open each file."""
     unread: dict[Month, str]
-    """Files in formats that toytip does not read, or CSV files next to Parquet files, by the month
-    in their paths."""
+    """Files with other formats or other names than data files, or CSV files next to Parquet files,
+    by the month in their paths."""
 
 
 def list_source_files(spec: str, endpoint_url: str | None = None) -> SourceListing:
@@ -224,7 +226,9 @@ def _expand_matches(
             unread += chosen.unread
         elif tables.is_valid(match):
             files[match] = None
-    return _Chosen(_with_data_suffix(list(files)), unread)
+    data_files = dict.fromkeys(_with_data_suffix(list(files)))
+    others = [path for path in files if path not in data_files and _may_be_data(path)]
+    return _Chosen(list(data_files), unread + others)
 
 
 def _list_remote(location: str, storage_options: StorageOptions) -> _Chosen:
@@ -286,11 +290,35 @@ def _files_of_folder(listing: _Listing, tables: DeltaTables) -> _Chosen:
     is_csv = {name: name.lower().endswith(CSV_SUFFIXES) for name in names}
     chosen = [name for name in names if not is_csv[name]]
     chosen = chosen or [name for name in names if ZONE_LOOKUP_NAME not in name]
-    unread = [name for name in {*visible} - {*chosen} if name.lower().endswith(UNREAD_SUFFIXES)]
+    unread = [name for name in {*visible} - {*chosen} if _may_be_data(name)]
     return _Chosen(
         files=[f"{root}/{name}" for name in sorted(chosen, key=natural_order)],
         unread=[f"{root}/{name}" for name in sorted(unread, key=natural_order)],
     )
+
+
+def has_other_format(path: str) -> bool:
+    """Return whether the suffix of a file that is not read is one of data.
+
+    >>> [has_other_format(f"green_2023-01.{end}") for end in ("parquet.zst", "parquet.1")]
+    [True, False]
+    """
+    return path.lower().endswith(UNREAD_SUFFIXES)
+
+
+def _may_be_data(path: str) -> bool:
+    """Return whether a file that is not read can have trips.
+
+    Programs add text to the names of files that exist or are not complete, and servers leave out
+    the suffix.
+
+    >>> names = ("a.xlsx", "a.parquet.1", "a.csv~", "a", "a.csv.md5", "a.log")
+    >>> [name for name in names if _may_be_data(name)]
+    ['a.xlsx', 'a.parquet.1', 'a.csv~', 'a']
+    """
+    name = path.lower().rpartition("/")[2]
+    has_data_suffix = any(suffix in name for suffix in DATA_SUFFIXES) and not name.endswith(CHECKSUM_SUFFIXES)
+    return has_other_format(name) or has_data_suffix or "." not in name
 
 
 def _valid_names(listing: _Listing, names: list[str], tables: DeltaTables) -> list[str]:

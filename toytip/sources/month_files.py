@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from toytip.core.months import Month
+from toytip.errors import ToytipError
 from toytip.sources import month_rows
 from toytip.sources.month_rows import CountedBlock, MonthCounts
 from toytip.sources.source import SourceFile
@@ -22,6 +23,10 @@ class CheckedFile:
     """Whether the path can only mean the month of the file, if it tells the month."""
     blocks: tuple[CountedBlock, ...] = ()
     """Rows by month, if the path does not tell the month."""
+    empty: tuple[str, ...] = ()
+    """Required columns that contain only nulls, and that can be null in the kept rows."""
+    error_if_empty: ToytipError | None = None
+    """The error of the file, if no other file of the month has values of these columns."""
 
 
 def assign_months(checked: Sequence[CheckedFile], selected: Sequence[Month]) -> list[SourceFile]:

@@ -29,6 +29,7 @@ from toytip.core.number_values import (
     read_amounts,
     read_codes,
     replace_texts,
+    to_text,
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
@@ -249,16 +250,18 @@ def find_unreadable(
             count=count,
             present=count + int(np.count_nonzero(pd.notna(converted.array))),
             row=row,
-            example=f"{_plain(raw.column(names[name])[row]):.60}",
+            example=f"{_plain(raw.column(names[name]).slice(row, 1)):.60}",
         )
     return by_name
 
 
-def _plain(value: pa.Scalar) -> str:
+def _plain(value: pa.ChunkedArray) -> str:
+    """Return the only value of a column as text."""
+    value = decode_dictionary(value)
     try:
-        return str(value.as_py())
+        return str((to_text(value) if is_text(value.type) else value)[0].as_py())
     except (ValueError, OverflowError):  # Python's times end with the year 9999
-        return str(value.cast(pa.int64()).as_py())
+        return str(value[0].cast(pa.int64()).as_py())
 
 
 def read_columns(raw: pa.Table, uri: str, dataset: Dataset) -> dict[str, ColumnValues]:

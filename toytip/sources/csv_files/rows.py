@@ -76,7 +76,7 @@ def open_text(stream: Any) -> Any:
 def _read(text: Any, size: int) -> bytes:
     try:
         return bytes(text.read(size))
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise OSError(f"the compressed data is corrupt or incomplete: {error}") from None
 
 
