@@ -10,6 +10,7 @@ Submodules are loaded on first use, so that workers, which import this module, s
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,16 @@ __all__ = [
     "run",
     "segment",
 ]
+
+
+def unsupported_system() -> str | None:
+    """Return why toytip cannot run here, or None if it can."""
+    if find_spec("fcntl") is None:
+        return "toytip needs Linux or macOS. On Windows, use WSL 2"
+    if sys.flags.optimize > 1:
+        return "toytip needs docstrings, as XGBoost does. Leave out -OO and PYTHONOPTIMIZE=2"
+    return None
+
 
 if TYPE_CHECKING:
     from toytip import errors
@@ -85,8 +96,8 @@ else:
             return import_module("toytip.errors")
         if name not in _MODULES:
             raise AttributeError(f"module 'toytip' has no attribute {name!r}")
-        if find_spec("fcntl") is None:
-            raise ImportError("toytip needs Linux or macOS. On Windows, use WSL 2")
+        if cause := unsupported_system():
+            raise ImportError(cause)
         return getattr(import_module(f"toytip.{_MODULES[name]}"), name)
 
     def __dir__() -> list[str]:

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from importlib.util import find_spec
 
+from toytip import unsupported_system
 from toytip.core.collector import collect_rarely, end_collection
-
-UNSUPPORTED_SYSTEM = b"error: toytip needs Linux or macOS. On Windows, use WSL 2\n"
 
 
 def main() -> None:
     """Run the command line. Ctrl-C during the imports also exits with 130, without a traceback."""
-    if find_spec("fcntl") is None:  # Windows
-        os.write(2, UNSUPPORTED_SYSTEM)
+    if cause := unsupported_system():
+        _write_stderr(f"error: {cause}\n")
         sys.exit(1)
+    _open_standard_files()
     collect_rarely()
     try:
         from toytip.cli import app, run_cli
 
         code = run_cli(app)
     except KeyboardInterrupt:
-        os.write(2, b"stopped\n")
+        _write_stderr("stopped\n")
         code = 130
     end_collection()
     sys.exit(code)
+
+
+def _write_stderr(text: str) -> None:
+    with contextlib.suppress(OSError):  # stderr may be full or closed
+        os.write(2, text.encode())
+
+
+def _open_standard_files() -> None:
+    """Open the closed ones of stdin, stdout and stderr, so that data files do not take their place.
+
+    Libraries print messages to stderr, which would then be in a data file. `sys.stdout` and
+    `sys.stderr` remain None.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
 
 
 if __name__ == "__main__":

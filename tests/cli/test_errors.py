@@ -265,6 +265,29 @@ def test_a_failing_stdout_is_an_error(tmp_path):
     assert silent.returncode == 1
 
 
+@pytest.mark.parametrize("closing", ["2>&-", "<&- >&- 2>&-"])
+def test_a_run_without_standard_files_is_complete(closing, tmp_path):
+    months = {f"2023-0{m}": raw_table(900, Month(2023, m)) for m in (1, 2, 3)}
+    source, store = write_months(tmp_path / "in", months), tmp_path / "store"
+    words = ("run", "--source", source, "--store", store, "--workers", 1, "--rounds", 2, "--gate", "off")
+    done = run_in_shell(f"TOYTIP {closing}", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    (run,) = (store / "dev" / "_runs").glob("*.json")
+    assert run_toytip("version", "verify", run.stem, "--store", store).returncode == 0
+
+
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_file_does_not_take_the_place_of_a_closed_standard_file(closing):
+    code = (
+        "import os\n"
+        "from toytip.__main__ import _open_standard_files\n"
+        "_open_standard_files()\n"
+        "raise SystemExit(os.open(os.devnull, os.O_RDONLY))"
+    )
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {closing}"
+    assert subprocess.run(["bash", "-c", line], check=False).returncode == 3
+
+
 def test_a_closed_pipe_keeps_the_exit_code(tmp_path):
     gone = run_in_shell("TOYTIP | true; exit ${PIPESTATUS[0]}", "config")
     assert (gone.returncode, gone.stderr) == (0, "")

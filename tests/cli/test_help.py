@@ -110,6 +110,10 @@ def test_options_state_their_default_and_choices(parameter):
     assert parameter.metavar is None or all(choice in text for choice in choices_of(parameter))
 
 
+def test_help_is_complete_on_a_terminal_of_unknown_width():
+    assert "Usage: " in run_toytip("run", "--help", COLUMNS="0").stdout
+
+
 def test_help_fits_on_a_narrow_terminal():
     """Names of options are complete in 80 columns."""
     for name, command in COMMANDS.items():

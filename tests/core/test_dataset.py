@@ -80,6 +80,9 @@ def test_columns_match_fields_in_any_spelling():
         "PULocationID",
         None,
     ]
+    # Requests can have any names, and the cache must not keep long ones.
+    assert names.field_of("fare _amount" + " " * 50) == "fare_amount"
+    assert names.field_of("fare_amount" + " " * 1_000) is None
     columns = ["Airport_fee", "lpep_pickup_datetime", "AIRPORT_FEE", "color"]
     assert names.match(columns) == {"airport_fee": "Airport_fee", "pickup_at": "lpep_pickup_datetime"}
     repeated = names.find_repeated(columns)

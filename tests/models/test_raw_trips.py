@@ -89,6 +89,10 @@ def test_frames_and_their_lists_of_dicts_have_equal_missing_values():
         for trips in (frame, frame.to_dict("records"), pa.Table.from_pandas(frame), pl.from_pandas(frame)):
             probability = predict(trips)["probability"].to_numpy()
             assert probability.tobytes() == EXPECTED_WITH_NULLS.tobytes()
+    for nan in (Decimal("NaN"), Decimal("sNaN")):
+        passengers = [nan if pd.isna(count) else count for count in frames[0]["passenger_count"]]
+        probability = predict(frames[0].assign(passenger_count=passengers))["probability"].to_numpy()
+        assert probability.tobytes() == EXPECTED_WITH_NULLS.tobytes()
     missing_time = TRIPS.assign(lpep_pickup_datetime=TRIPS["lpep_pickup_datetime"].where(TRIPS.index != 3))
     for trips in (missing_time, missing_time.to_dict("records")):
         assert predict(trips)["reason"].iloc[3] == "missing_value"

@@ -14,13 +14,15 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.support.models import register, train_model
-from tests.support.runs import start_toytip
+from tests.support.runs import run_toytip, start_toytip
 from tests.support.trips import SCORING_TRIP
 from toytip.cli.serve import listen
 from toytip.errors import RegistryError
@@ -36,15 +38,34 @@ from toytip.serving.request import RequestLimits
         (b"[]", 422, "the body is not a trip"),
         (b"7", 422, "the body is not a trip"),
         (b'{"fare_amount": NaN}', 422, "NaN is not a number"),
-        (b"[" * 100_000, 422, "the body is not JSON"),
+        (b"[" * 100_000, 422, "the values are nested too deeply"),
         (b"\xff\xfe", 422, "the body is not JSON"),
         (b"VendorID,fare_amount\n1,2\n", 422, "Send one trip as a JSON object, or several trips as a list"),
         (gzip.compress(json.dumps(SCORING_TRIP).encode(), mtime=0), 422, "compressed (send plain JSON)"),
         (b'{"VendorID": 1, "VendorID": 2}', 422, "the key 'VendorID' occurs 2 times in an object"),
+        # A comparison of all keys with each other would take minutes.
+        (
+            b'{"fare_amount": 1, "fare_amount": 2%s}' % b"".join(b',"%x":1' % i for i in range(90_000)),
+            422,
+            "the key 'fare_amount' occurs 2 times in an object",
+        ),
+        (
+            b'{"fare_amount": 1%s, "15f8f": 2}' % b"".join(b',"%x":1' % i for i in range(90_000)),
+            422,
+            "the key '15f8f' occurs 2 times in an object",
+        ),
+        (
+            b'{"columns": ["VendorID"], "index": [0], "data": [[1]]}',
+            422,
+            "(it has 'columns', 'index', 'data')",
+        ),
+        ({"0": SCORING_TRIP}, 422, "no key of the object is a column of trips (it has '0')"),
+        ([SCORING_TRIP, {"trips": [SCORING_TRIP]}], 422, "(it has 'trips'). Send one trip as a JSON object"),
+        (b"\xe9", 422, "(byte 0 is not text in UTF-8)"),
         (b'{"VendorID": {"0": 1}, "fare_amount": {"0": 7.5}, "note": 3}', 422, "orient='records'"),
         (b'{"VendorID": [1, 2], "fare_amount": [7.5, 8]}', 422, "orient='records'"),
         (b'{"tolls_amount": 1e999}', 422, "tolls_amount"),
-        (b'{"VendorID": ' + b"9" * 5_000 + b"}", 422, "the body is not JSON"),
+        (b'{"VendorID": ' + b"9" * 5_000 + b"}", 422, "a number has too many digits"),
         ([SCORING_TRIP, 3], 422, "a trip must be an object"),
         ({**SCORING_TRIP, "fare_amount": "much"}, 422, "fare_amount"),
         ({**SCORING_TRIP, "fare_amount": 1e300}, 422, "fare_amount"),
@@ -70,6 +91,20 @@ def test_invalid_requests_are_rejected_with_the_cause(body, status, message, app
     answer = app.post(body)
     assert answer.status_code == status
     assert message in answer.text
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, br"])
+def test_a_compressed_body_is_rejected(encoding, app):
+    options = {"content": zlib.compress(json.dumps(SCORING_TRIP).encode())}
+    (answer,) = app.send(("POST", "/score", {**options, "headers": {"Content-Encoding": encoding}}))
+    assert answer.status_code == 422
+    assert "the body is compressed (send plain JSON)" in answer.json()["detail"]
+
+
+def test_a_body_can_have_the_header_of_plain_content(app):
+    options = {"json": SCORING_TRIP, "headers": {"Content-Encoding": "Identity"}}
+    (answer,) = app.send(("POST", "/score", options))
+    assert answer.json() == app.post(SCORING_TRIP).json()
 
 
 def test_errors_name_the_trip_and_the_field(app):
@@ -251,6 +286,29 @@ def test_a_server_loads_promoted_models_and_stops_on_sigterm(model_store, tmp_pa
         assert "stopped" in server.stderr.read()
 
 
+def test_a_second_ctrl_c_ends_a_request_that_waits_for_its_client(model_store):
+    head = b"POST /score HTTP/1.1\r\nHost: toytip\r\nContent-Length: 500\r\n\r\n{"
+    with start_toytip("serve", "--store", model_store, "--port", 0) as server:
+        _, _, listening = (server.stderr.readline() for _ in range(3))
+        address = "127.0.0.1", int(re.findall(r":(\d+);", listening)[0])
+        with socket.create_connection(address) as client:
+            client.sendall(head)
+            request_text(f"http://127.0.0.1:{address[1]}", "/healthz")  # the server has the other request
+            server.stderr.readline()
+            os.kill(server.pid, signal.SIGINT)
+            with contextlib.suppress(OSError):
+                while True:  # until the first signal has closed the port
+                    socket.create_connection(address).close()
+            os.kill(server.pid, signal.SIGINT)
+            answer = b"".join(iter(partial(client.recv, 4096), b""))
+        assert server.wait(60) == 130
+        log, end = server.stderr.read().splitlines()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert answer.endswith(b'{"detail":"cannot answer the request: the server is stopping"}')
+    assert "POST /score 503" in log
+    assert end == "stopped"
+
+
 def test_a_request_has_trips_of_one_taxi_type(make_client, served_model):
     client = make_client(served_model, train_model("green"))
     green_trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {
@@ -266,6 +324,23 @@ def test_a_request_has_trips_of_one_taxi_type(make_client, served_model):
         answer = client.post(body)
         assert answer.status_code == 422
         assert message in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "cause"),
+    [
+        ("127.0.0.1", 65_536, "port must be 0-65535."),
+        ("192.0.2.1", 0, "cannot assign requested address"),
+        ("\udcff", 0, "encoding of hostname failed"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_an_error(host, port, cause, model_store):
+    done = run_toytip("serve", "--store", model_store, "--host", host, "--port", port)
+    *_, error, hint = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert error.startswith("error: cannot listen on --host ")
+    assert error.endswith(f": {cause}")
+    assert hint == "hint: Choose another --host, or another --port (0 for any free port)."
 
 
 def test_a_port_in_use_is_an_error(model_store, invoke_cli):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import signal
 import sys
@@ -298,6 +299,8 @@ def _prepare_libraries() -> None:
 
     ensure_home()
     exclude_loopback()
+    if os.environ.get("COLUMNS", "").strip() == "0":  # a terminal of unknown width
+        del os.environ["COLUMNS"]
     # Matplotlib would print where it stores its fonts if the home folder is not writable.
     for library in ("matplotlib", "matplotlib.font_manager"):
         logging.getLogger(library).setLevel(logging.ERROR)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The longest time that a stopping server waits for open requests.
+STOP_SECONDS = 10
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 app = new_app("serve")
@@ -111,7 +113,7 @@ def serve(
             host=host,
             port=port,
             log_level="warning",
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=STOP_SECONDS,
             server_header=False,
         )
     )
@@ -130,11 +132,12 @@ def listen(host: str, port: int) -> socket.socket:
         listening = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2_048
         )
-    except (OSError, OverflowError) as error:
-        cause = (getattr(error, "strerror", None) or str(error)).lower()
+    except (OSError, OverflowError, TypeError) as error:
+        # `create_server` adds the address to the text of the system.
+        cause = (getattr(error, "strerror", None) or str(error)).partition(" (while ")[0].lower()
         raise ToytipError(
             f"cannot listen on --host {host} --port {port}: {cause}",
-            hint="Choose another port, or 0 for any free port.",
+            hint="Choose another --host, or another --port (0 for any free port).",
         ) from None
     # Connections inherit this option. uvicorn sends the head and the body of a response separately.
     # Without the option, the body would wait 40 ms for the client to acknowledge the head.
@@ -149,5 +152,27 @@ def _run_server(server: uvicorn.Server, host: str, port: int) -> None:
     signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
     with listening:
         typer.echo(f"listening on http://{host}:{listening.getsockname()[1]}; stop with Ctrl-C", err=True)
-        server.run(sockets=[listening])
-    typer.echo("stopped after all open requests were answered", err=True)
+        stop = _StopFilter(server)
+        errors = logging.getLogger("uvicorn.error")
+        errors.addFilter(stop)
+        try:
+            server.run(sockets=[listening])
+        finally:
+            errors.removeFilter(stop)
+    order = "before" if stop.timed_out or server.force_exit else "after"
+    typer.echo(f"stopped {order} all open requests were answered", err=True)
+
+
+class _StopFilter(logging.Filter):
+    """Drops the log records about requests that a stop of the server cancels."""
+
+    def __init__(self, server: uvicorn.Server) -> None:
+        super().__init__()
+        self.server = server
+        self.timed_out = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged."""
+        is_timeout = "timeout graceful shutdown exceeded" in str(record.msg)
+        self.timed_out |= is_timeout
+        return not (is_timeout or self.server.force_exit)

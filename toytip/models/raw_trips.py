@@ -22,7 +22,7 @@ TRIP_LABEL: conform.RowLabel = "trip {}".format
 # Errors of Arrow for values that have no Arrow type, or not the same one.
 ARROW_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 # The types that have a missing value which is not equal to itself.
-_UNEQUAL_TYPES = (float, np.floating, Decimal, np.datetime64, type(pd.NaT))
+_UNEQUAL_TYPES = (float, np.floating, np.datetime64, type(pd.NaT))
 
 
 def is_list_of_trips(trips: Any) -> bool:
@@ -109,6 +109,8 @@ def _with_unit(value: Any) -> Any:
 def _is_missing(value: Any) -> bool:
     if value is None or value is pd.NA:
         return True
+    if isinstance(value, Decimal):  # a signaling NaN cannot be compared
+        return value.is_nan()
     return isinstance(value, _UNEQUAL_TYPES) and bool(value != value)  # noqa: PLR0124 - true for NaN
 
 

@@ -23,7 +23,7 @@ def stderr_console() -> Console:
 
     Jupyter sets FORCE_COLOR. Without this check, a notebook would get every frame of the grid.
     """
-    is_terminal = None if sys.stderr.isatty() else False
+    is_terminal = None if sys.stderr is not None and sys.stderr.isatty() else False  # None if closed
     return Console(stderr=True, highlight=False, force_jupyter=False, force_terminal=is_terminal)
 
 

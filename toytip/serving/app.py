@@ -109,7 +109,7 @@ class Server:
             self.metrics.reloads.labels("failed").inc()
             if not current:
                 raise
-            log.warning("cannot reload the models: %s. %s still answer requests", error, _versions(current))
+            log.warning("cannot reload the models: %s. The server keeps %s", error, _versions(current))
             return
         if _versions(self.models) == _versions(current):
             return
@@ -126,7 +126,7 @@ class Server:
                 await run_in_threadpool(self.reload)
             except Exception:
                 self.metrics.reloads.labels("failed").inc()
-                log.exception("cannot reload the models. %s still answer requests", _versions(self.models))
+                log.exception("cannot reload the models. The server keeps %s", _versions(self.models))
 
 
 def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
@@ -183,7 +183,8 @@ def _versions(models: Mapping[str, TrainedModel]) -> str:
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
     try:
         content = await _read_body(request, server.limits.max_bytes)
-        body = parse_body(content, server.limits.max_trips)
+        encoding = request.headers.get("content-encoding", "")
+        body = parse_body(content, server.limits.max_trips, encoding)
         trips = body if isinstance(body, list) else [body]
         request.scope[TRIP_COUNT_KEY] = len(trips)
         model = select_request_model(server.models, trips)
@@ -197,6 +198,8 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
             answers = _answer_trips(model, parsed.columns, shap_top)
     except ClientDisconnect:  # nobody reads the response, but the metrics and the log have its status
         return _error_response(CLIENT_CLOSED_REQUEST, "the client hung up")
+    except asyncio.CancelledError:  # the server stops, and does not wait longer
+        return _error_response(503, "cannot answer the request: the server is stopping")
     except RequestError as error:
         return _error_response(error.status, str(error))
     except ToytipError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from toytip.core.dataset.dataset import Dataset
@@ -18,9 +19,22 @@ def parse_json(content: str | bytes, parse_constant: Callable[[str], Any] | None
     """Return the value of a JSON text.
 
     `parse_constant` returns the value of `NaN`, `Infinity` and `-Infinity`, which are not JSON.
-    Raises ValueError or RecursionError if the text is not JSON, or if an object has a key twice.
+    Raises ValueError if the text is not JSON, or if an object has a key twice.
+
+    >>> parse_json(b"[" * 100_000)
+    Traceback (most recent call last):
+    ValueError: the values are nested too deeply
     """
-    return json.loads(content, parse_constant=parse_constant, object_pairs_hook=_object_of)
+    try:
+        return json.loads(content, parse_constant=parse_constant, object_pairs_hook=_object_of)
+    except RecursionError:
+        raise ValueError("the values are nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is not text in UTF-8") from None
+    except ValueError as error:
+        if str(error).startswith("Exceeds the limit"):  # of Python, for the conversion of whole numbers
+            raise ValueError("a number has too many digits") from None
+        raise
 
 
 def unwrap_trips(value: Any) -> Any:
@@ -42,10 +56,19 @@ def has_columns(value: dict[str, Any], dataset: Dataset | None = None) -> bool:
     return bool(names) and all(isinstance(value[name], dict | list) for name in names)
 
 
+def describe_keys(keys: Sequence[str]) -> str:
+    """Return the message for an object whose keys are not columns of trips.
+
+    >>> describe_keys(("columns", "index", "data"))
+    "no key of the object is a column of trips (it has 'columns', 'index', 'data')"
+    """
+    names = ", ".join(f"{key!r:.60}" for key in keys[:3])
+    return f"no key of the object is a column of trips (it has {names})"
+
+
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in values if names.count(name) > 1)
-        raise ValueError(f"the key {doubled!r:.60} occurs {names.count(doubled)} times in an object")
+        doubled, count = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {doubled!r:.60} occurs {count} times in an object")
     return values

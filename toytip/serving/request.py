@@ -24,6 +24,7 @@ from toytip.models.trip_columns import NamedTrips
 from toytip.serving.json_text import (
     VALUES_PER_COLUMN,
     WRITE_TRIPS,
+    describe_keys,
     has_columns,
     parse_json,
     unwrap_trips,
@@ -59,21 +60,22 @@ class FieldError:
     trip: int
     """Index of the trip in the request, from 0."""
     field: str
-    """Name of the field in the request, or empty if the trip is not an object."""
+    """Name of the field in the request, or empty if the error is not of one field."""
     message: str
     """Cause of the error."""
 
 
-def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
+def parse_body(content: bytes, max_trips: int, encoding: str = "identity") -> dict[str, Any] | list[Any]:
     """Return the trip (an object) or the trips (a list) of a request.
 
-    Raises RequestError if the body is not JSON, has no trips, or has too many trips.
+    `encoding` is the header `Content-Encoding`. Raises RequestError if the body is not JSON, has no
+    trips, or has too many trips.
     """
-    if content.startswith(GZIP_MAGIC):
+    if content.startswith(GZIP_MAGIC) or encoding.strip().lower() not in ("", "identity"):
         raise RequestError(422, "cannot read the request: the body is compressed (send plain JSON)")
     try:
         body = parse_json(content, _reject_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RequestError(
             422, f"cannot read the request: the body is not JSON ({error!s:.100}). {EXPECTED_BODY}"
         ) from None
@@ -170,6 +172,9 @@ def _missing_columns(model: TrainedModel, trips: Sequence[Any]) -> Iterator[Fiel
 
 
 def _problems_of_columns(model: TrainedModel, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if keys and not model.encoding.dataset.field_names.match(keys):
+        yield "", f"{describe_keys(keys)}. {EXPECTED_BODY} ({WRITE_TRIPS})"
+        return
     for name in trip_columns.missing_columns(model, keys):
         yield name, "is missing, and the model needs it"
     for names in model.encoding.dataset.field_names.find_repeated(keys).values():

@@ -28,6 +28,7 @@ from toytip.serving.json_text import (
     TRIPS_KEY,
     VALUES_PER_COLUMN,
     WRITE_TRIPS,
+    describe_keys,
     has_columns,
     parse_json,
     unwrap_trips,
@@ -228,7 +229,7 @@ def _parse_line(line: str) -> dict[str, Any] | None:
         value = parse_json(line)
     except json.JSONDecodeError as error:
         return None if error.pos >= len(line.rstrip()) else {}
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -265,7 +266,7 @@ def _parse_trip(line: str, label: str) -> dict[str, Any]:
     """Return the trip of a line. Raises SourceError with the label of the line."""
     try:
         trip = parse_json(line)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SourceError(
             f"cannot read {label}: the line is not a trip as a JSON object ({error!s:.100})",
             hint=f"{LIST_HINT}.",
@@ -280,7 +281,7 @@ def _parse_trip(line: str, label: str) -> dict[str, Any]:
 def _parse_trips(content: str | bytes, name: str) -> Any:
     try:
         return parse_json(content)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SourceError(
             f"cannot read trips from {name}: it is not JSON ({error!s:.100})", hint=f"{LIST_HINT}."
         ) from None
@@ -302,8 +303,7 @@ def _batch_of_trips(trips: list[dict[str, Any]], labels: list[str], dataset: Dat
     for keys, label in columns.items():
         if keys and not any(has_field(key, dataset) for key in keys):
             raise SourceError(
-                f"cannot read {label}: no key of the object is a column of trips (it has "
-                f"{', '.join(f'{key!r:.60}' for key in keys[:3])})",
+                f"cannot read {label}: {describe_keys(keys)}",
                 hint=f"{LIST_HINT} ({WRITE_TRIPS}).",
             )
     dataset = match_dataset({name for names in columns for name in names}, dataset)

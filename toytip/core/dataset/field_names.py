@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from toytip.core.dataset.declarations import Field
 from toytip.core.text import join_words
 
+MAX_SEPARATORS = 100
+
 
 class FieldNames:
     """Finds the field that a column contains. Upper case, spaces and underscores do not matter."""
@@ -17,7 +19,13 @@ class FieldNames:
             spelling_of(name): field.name for field in fields for name in (field.name, *field.aliases)
         }
         # Source files repeat the same few names.
-        self.field_of = functools.lru_cache(maxsize=4096)(lambda name: by_spelling.get(spelling_of(name)))
+        self._field_of = functools.lru_cache(maxsize=4096)(lambda name: by_spelling.get(spelling_of(name)))
+        # The cache must not keep the long names of requests.
+        self._max_length = MAX_SEPARATORS + max(map(len, by_spelling), default=0)
+
+    def field_of(self, name: str) -> str | None:
+        """Return the name of the field that a column contains, or None."""
+        return self._field_of(name) if len(name) <= self._max_length else None
 
     def match(self, names: Iterable[str]) -> dict[str, str]:
         """Return the names that match a field, by field. The first match counts."""
