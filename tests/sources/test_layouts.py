@@ -23,6 +23,8 @@ from toytip.datasets.tlc.fhvhv.synthetic import generate_month
 from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
+from toytip.io.access import open_file
+from toytip.sources import groups
 from toytip.sources.discovery import open_source
 
 PICKUP = "lpep_pickup_datetime"
@@ -482,6 +484,21 @@ def test_the_same_trips_twice_are_refused(tmp_path):
     with pytest.raises(SourceError, match="have the same trips of 2023-01") as caught:
         open_source(str(tmp_path))
     assert "Delete" not in caught.value.hint
+
+
+def test_many_files_of_one_size_are_read_once(tmp_path, monkeypatch):
+    table = TABLES[MONTHS[0]]
+    for row in range(40):
+        write(tmp_path, f"green_tripdata_2023-01/part-{row}.parquet", table.slice(row, 1))
+    opened = []
+
+    def count(uri, options):
+        opened.append(uri)
+        return open_file(uri, options)
+
+    monkeypatch.setattr(groups, "open_file", count)
+    assert open_source(str(tmp_path)).rows == 40
+    assert len(opened) == len(set(opened)) > 20
 
 
 def test_files_that_may_have_the_same_trips_are_a_warning(tmp_path):

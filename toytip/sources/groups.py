@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations, pairwise, takewhile
-
-import pyarrow as pa
+from itertools import pairwise, takewhile
 
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.months import Month, parse_months
+from toytip.core.number_values import decode_dictionary
 from toytip.core.redact import mask_credentials
 from toytip.core.text import join_words, plural
+from toytip.core.time_values import read_times
 from toytip.datasets.words import KINDS
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
+from toytip.sources.files import file_checksum
 from toytip.sources.listing import has_other_format
 from toytip.sources.month_files import CheckedFile
 from toytip.sources.month_rows import time_column
@@ -209,12 +212,16 @@ def warn_of_unread_months(
 def require_different_files(source: Source, spec: str) -> None:
     """Raise SourceError if two files of a month have the same trips.
 
-    The times of two files are compared if the files have equal sizes and equal row counts.
+    Only files with equal sizes and equal row counts are read, each of them once.
     """
     for month, files in source.by_month.items():
-        for first, second in combinations(files, 2):
-            are_similar = (first.rows, first.bytes) == (second.rows, second.bytes)
-            if are_similar and _have_equal_times(first, second, source.dataset):
+        shapes = Counter((file.rows, file.bytes) for file in files)
+        earlier: dict[tuple[int, int, str], SourceFile] = {}
+        for second in files:
+            if shapes[second.rows, second.bytes] == 1:
+                continue
+            first = earlier.setdefault((second.rows, second.bytes, _digest(second, source.dataset)), second)
+            if first is not second:
                 names = " and ".join(mask_credentials(file.uri) for file in (first, second))
                 raise SourceError(
                     f"cannot use source {mask_credentials(spec)}: {names} have the same trips of {month}",
@@ -222,22 +229,15 @@ def require_different_files(source: Source, spec: str) -> None:
                 )
 
 
-def _have_equal_times(first: SourceFile, second: SourceFile, dataset: Dataset) -> bool:
-    if first.csv or second.csv:
-        return bool(first.csv) == bool(second.csv) and _content(first) == _content(second)
-    return bool(_times(first, dataset).equals(_times(second, dataset)))
-
-
-def _content(file: SourceFile) -> bytes:
-    with open_file(file.uri, file.storage_options) as stream:
-        return bytes(stream.read())
-
-
-def _times(file: SourceFile, dataset: Dataset) -> pa.ChunkedArray:
+def _digest(file: SourceFile, dataset: Dataset) -> str:
+    """Return a text that is equal for files with equal content, in Parquet with equal times."""
+    if file.csv:
+        return file_checksum(file.uri, file.storage_options)
     with open_file(file.uri, file.storage_options) as stream:
         parquet = open_parquet(stream)
         column = time_column(parquet.schema_arrow.names, dataset)
-        return parquet.read([column], use_threads=False).column(0)
+        times = parquet.read([column], use_threads=False).column(column)
+    return hashlib.sha256(read_times(decode_dictionary(times)).array.tobytes()).hexdigest()
 
 
 def _family_of(uri: str) -> str:
