@@ -230,7 +230,7 @@ def require_different_files(source: Source, spec: str) -> None:
 
 
 def _digest(file: SourceFile, dataset: Dataset) -> str:
-    """Return a text that identifies the content of a file, or the times of a Parquet file."""
+    """Return a text that is equal for files with equal content, in Parquet with equal times."""
     if file.csv:
         return file_checksum(file.uri, file.storage_options)
     with open_file(file.uri, file.storage_options) as stream:
