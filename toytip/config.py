@@ -24,6 +24,7 @@ from toytip.settings_files import (
     check_settings_file,
     invalid_setting,
     read_params_file,
+    refuse_null_character,
 )
 
 Env = Literal["dev", "prod"]
@@ -290,6 +291,8 @@ class Settings(BaseSettings):
         100_000, "Mean number of trips per month in the synthetic year.", ge=1
     )
     synth_seed: int = _setting(2020, "Random seed of the synthetic year.", ge=0)
+
+    _refuse_null = field_validator("*", mode="before")(refuse_null_character)
 
     @field_validator("store", "data_dir", "zone_lookup_file", "zone_map_file", "params")
     @classmethod

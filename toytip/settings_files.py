@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import TomlConfigSettingsSource
 
 from toytip.core.parameters import EXACTNESS_LIMITS, BoosterParams
@@ -27,6 +28,16 @@ PATTERN_DESCRIPTIONS = {  # error messages
     CONSTRAINTS_PATTERN: "use NAME=1 or NAME=-1, separated by commas",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
+
+
+def refuse_null_character(value: Any) -> Any:
+    """Return a value of a setting. No path or name can have a null character.
+
+    Raises PydanticCustomError.
+    """
+    if isinstance(value, str) and "\0" in value:
+        raise PydanticCustomError("null_character", "It has a null character")
+    return value
 
 
 def state_folder(configured: str | None) -> Path:
@@ -63,7 +74,7 @@ def read_toml(file: str, kind: str = "", missing_hint: str = "") -> dict[str, An
         raise ConfigError(
             f"cannot read {kind}{file}: it is not text in UTF-8", hint="Save the file in UTF-8."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         hint = missing_hint if isinstance(error, FileNotFoundError) else "Correct the file."
         raise ConfigError(f"cannot read {kind}{file}: {first_line(error)}", hint=hint) from None
 
@@ -101,6 +112,8 @@ def read_params_file(file: str) -> dict[str, Any]:
 
 def invalid_setting(error: ValueError, file: str = "") -> ConfigError:
     """Return the error of the first invalid setting, which comes from `file` or anywhere else."""
+    if isinstance(error, UnicodeDecodeError):  # the only other file
+        return ConfigError("cannot read .env: it is not text in UTF-8", hint="Save the file in UTF-8.")
     if not isinstance(error, ValidationError):  # a variable that is not JSON
         cause, hint = first_line(error), "Correct the variable in the environment or in .env."
         return ConfigError(f"cannot read settings: {cause}", hint=hint)

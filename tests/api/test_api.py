@@ -335,6 +335,8 @@ def test_versions_by_tag_and_after_a_rollback(store):
         (lambda s: s.table("trips"), "cannot read trips in .*: it has no version"),
         (lambda s: s.metrics("v9"), "cannot read version v9 of predictions in .*: it does not exist"),
         (lambda s: s.model("v9"), "cannot find model v9"),
+        (lambda s: s.model(99), "cannot find model 99"),
+        (lambda s: s.monitoring(99), "cannot find model 99"),
         (lambda s: s.monitoring("v1", analysis_months="2021-01"), "cannot monitor 2021-01"),
         (lambda s: s.lineage("v1", month="2021-01"), "has no month 2021-01"),
     ],

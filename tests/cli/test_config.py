@@ -123,6 +123,28 @@ def test_a_settings_file_in_another_encoding_is_an_error(encoding, tmp_path, mon
     with pytest.raises(ConfigError, match=r"cannot read toytip.toml: it is not text in UTF-8") as error:
         Settings.load()
     assert error.value.hint == "Save the file in UTF-8."
+    (tmp_path / "toytip.toml").unlink()
+    (tmp_path / ".env").write_text("TOYTIP_STORE=grün\n", encoding=encoding)
+    done = run_toytip("config", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: cannot read .env: it is not text in UTF-8",
+        "hint: Save the file in UTF-8.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('store = "a\\u0000b"', r"cannot use setting store='a.*b': it has a null character"),
+        (f"store = {'[' * 3_000}", r"cannot read toytip.toml: maximum recursion depth exceeded"),
+    ],
+)
+def test_an_impossible_value_in_a_settings_file_is_an_error(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        Settings.load()
 
 
 def test_a_tilde_in_a_path_is_the_home_folder(tmp_path, monkeypatch):

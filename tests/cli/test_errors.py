@@ -265,7 +265,7 @@ def test_a_failing_stdout_is_an_error(tmp_path):
     assert silent.returncode == 1
 
 
-@pytest.mark.parametrize("closing", ["2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closing", ["2>&-", "<&- >&- 2>&-", "2> >(true)", "2> /dev/full"])
 def test_a_run_without_standard_files_is_complete(closing, tmp_path):
     months = {f"2023-0{m}": raw_table(900, Month(2023, m)) for m in (1, 2, 3)}
     source, store = write_months(tmp_path / "in", months), tmp_path / "store"
@@ -274,6 +274,14 @@ def test_a_run_without_standard_files_is_complete(closing, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     (run,) = (store / "dev" / "_runs").glob("*.json")
     assert run_toytip("version", "verify", run.stem, "--store", store).returncode == 0
+
+
+def test_a_run_in_a_deleted_folder_is_an_error(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = run_in_shell(f"cd {shlex.quote(str(gone))}; rmdir $PWD; TOYTIP", "run", "--workers", 1)
+    assert done.returncode == 1
+    assert error_lines(done.stderr)[0] == "error: cannot start workers: the current folder was deleted"
 
 
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

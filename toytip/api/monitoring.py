@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from toytip.api.settings import SettingText, make_progress, resolve_call_settings, to_setting_text
+from toytip.api.settings import (
+    SettingText,
+    make_progress,
+    resolve_call_settings,
+    to_model_name,
+    to_setting_text,
+)
 from toytip.api.wording import with_python_errors
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
@@ -156,7 +162,7 @@ def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]
 
 @with_python_errors
 def monitor(
-    model: str | None = None,
+    model: str | int | None = None,
     *,
     store: str | Path | None = None,
     env: str | None = None,
@@ -198,7 +204,7 @@ def monitor(
 
 def monitor_store(
     settings: Settings,
-    model: str | None,
+    model: str | int | None,
     *,
     reference: SettingText | None,
     analysis_months: SettingText | None,
@@ -215,7 +221,7 @@ def monitor_store(
     with progress.show_live():
         report = monitor_model(
             settings,
-            model,
+            to_model_name(model),
             progress,
             reference=to_setting_text(reference),
             analysis_months=to_setting_text(analysis_months),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from toytip.api.frames import metrics_frame
 from toytip.api.monitoring import Monitoring
-from toytip.api.settings import SettingText, make_progress, resolve_worker_settings
+from toytip.api.settings import SettingText, make_progress, resolve_worker_settings, to_model_name
 from toytip.api.store import Store
 from toytip.api.wording import with_python_errors
 from toytip.core.jsonable import to_json
@@ -92,7 +92,7 @@ def run(
     store: str | Path | None = None,
     env: str | None = None,
     workers: int | None = None,
-    model: str | None = None,
+    model: str | int | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> Run:
@@ -119,15 +119,16 @@ def run(
         run.metrics.loc[("test", "all"), "auc"]
     """
     options = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
-    if model is not None:
+    name = to_model_name(model)
+    if name is not None:
         require_no_training_settings(options)
     resolved = resolve_worker_settings(options)
-    result = find_unchanged_run(resolved, model)
+    result = find_unchanged_run(resolved, name)
     if result is None:
         from toytip.cluster.embedded import embedded_workers
 
         with embedded_workers(resolved):
             from toytip.pipeline import run as pipeline
 
-            result = pipeline.run(resolved, make_progress(progress), model)
+            result = pipeline.run(resolved, make_progress(progress), name)
     return Run(Store(resolved.model_copy(update={"version_id": None})), result)

@@ -49,6 +49,11 @@ def to_setting_text(value: Any) -> Any:
     return value
 
 
+def to_model_name(value: str | int | None) -> str | None:
+    """Return the name of a model, which can be its number in the registry."""
+    return str(value) if isinstance(value, int) else value
+
+
 def make_progress(enabled: bool) -> Progress:
     """Return a progress display on stderr, or a display that prints nothing."""
     return Progress("auto" if enabled else "none")

@@ -12,7 +12,7 @@ import pandas as pd
 from toytip.api.frames import dataset_of_version, metrics_frame, runs_frame, versions_frame
 from toytip.api.model import Model
 from toytip.api.monitoring import Monitoring, monitor_store
-from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
+from toytip.api.settings import SettingText, resolve_call_settings, to_model_name, to_setting_text
 from toytip.api.wording import with_python_errors, with_python_errors_of_methods
 from toytip.config import Settings
 from toytip.core.months import Month, parse_months
@@ -245,7 +245,7 @@ class Store:
 
     def model(
         self,
-        version: str | None = None,
+        version: str | int | None = None,
         *,
         taxi: str | None = None,
         segment: str | None = None,
@@ -262,11 +262,11 @@ class Store:
         """
         from toytip.models import resolve
 
-        return Model(resolve.load_model(self.settings, version, taxi, as_of, segment=segment))
+        return Model(resolve.load_model(self.settings, to_model_name(version), taxi, as_of, segment=segment))
 
     def monitoring(
         self,
-        model: str | None = None,
+        model: str | int | None = None,
         *,
         reference: SettingText | None = None,
         analysis_months: SettingText | None = None,

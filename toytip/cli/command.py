@@ -92,6 +92,13 @@ def prepare_workers(settings: Settings) -> None:
     """Start the fork server of local workers, and import Dask."""
     from toytip.cluster import plan_cluster, prestart_forkserver
 
+    try:
+        os.getcwd()  # noqa: PTH109 - a worker starts in the same folder
+    except FileNotFoundError:
+        raise ToytipError(
+            "cannot start workers: the current folder was deleted", hint="Change to another folder."
+        ) from None
+
     if settings.scheduler is None:
         prestart_forkserver(settings.start_method if plan_cluster(settings).starts_local_workers else "spawn")
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more

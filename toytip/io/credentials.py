@@ -11,7 +11,12 @@ def export_credentials() -> None:
     """Set the `AWS_*` variables of `.env` in the environment of this process and its children.
 
     Existing variables keep their values. No setting, message or task contains these variables.
+    Settings.load raises the error of a file that is not text in UTF-8.
     """
-    for name, value in dotenv_values(".env").items():
+    try:
+        variables = dotenv_values(".env")
+    except UnicodeDecodeError:
+        return
+    for name, value in variables.items():
         if name.startswith("AWS_") and value and not os.environ.get(name):
             os.environ[name] = value

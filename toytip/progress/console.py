@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rich.console import Console
@@ -18,13 +20,23 @@ ProgressStyle = Literal["grid", "plain", "none"]
 REFRESHES_PER_SECOND = 4
 
 
+class _PatientConsole(Console):
+    """A console that prints nothing more if the reader of the pipe has ended. Rich would exit."""
+
+    def on_broken_pipe(self) -> None:
+        """Discard all further output, also that of processes that start later."""
+        self.quiet = True
+        with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as devnull:
+            os.dup2(devnull.fileno(), sys.stderr.fileno())
+
+
 def stderr_console() -> Console:
     """Return a console for stderr that is a terminal only if stderr is one.
 
     Jupyter sets FORCE_COLOR. Without this check, a notebook would get every frame of the grid.
     """
     is_terminal = None if sys.stderr is not None and sys.stderr.isatty() else False  # None if closed
-    return Console(stderr=True, highlight=False, force_jupyter=False, force_terminal=is_terminal)
+    return _PatientConsole(stderr=True, highlight=False, force_jupyter=False, force_terminal=is_terminal)
 
 
 class ProgressConsole:
@@ -56,7 +68,10 @@ class ProgressConsole:
     def print(self, text: str) -> None:
         """Print a line, without spaces at its end."""
         if self._style != "none":
-            self._console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
+            try:
+                self._console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
+            except OSError:  # for example because the disk is full
+                self._console.quiet = True
 
     @contextlib.contextmanager
     def show_live(self, state: Callable[[], RunState]) -> Iterator[None]:
