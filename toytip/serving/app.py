@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_EXPLANATIONS = 5
 MAX_REPORTED_ERRORS = 100
-# So few trips, without explanations, need less time than a change to another thread and back.
-MAX_TRIPS_WITHOUT_THREAD = 10
+# About ten trips, without explanations, need less time than a change to another thread and back.
+MAX_BYTES_WITHOUT_THREAD = 5_000
 
 # Takes the current models by taxi type. Returns the models that should answer requests.
 ModelLoader = Callable[[Mapping[str, TrainedModel]], Mapping[str, TrainedModel]]
@@ -183,19 +183,9 @@ def _versions(models: Mapping[str, TrainedModel]) -> str:
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
     try:
         content = await _read_body(request, server.limits.max_bytes)
-        encoding = request.headers.get("content-encoding", "")
-        body = parse_body(content, server.limits.max_trips, encoding)
-        trips = body if isinstance(body, list) else [body]
-        request.scope[TRIP_COUNT_KEY] = len(trips)
-        model = select_request_model(server.models, trips)
-        parsed = parse_trips(model, trips)
-        if parsed.errors:
-            return AsciiJsonResponse({"detail": to_json(parsed.errors[:MAX_REPORTED_ERRORS])}, 422)
-        trip_columns.require_values(model, parsed.columns)
-        if shap_top or len(trips) > MAX_TRIPS_WITHOUT_THREAD:
-            answers = await run_in_threadpool(_answer_trips, model, parsed.columns, shap_top)
-        else:
-            answers = _answer_trips(model, parsed.columns, shap_top)
+        if shap_top or len(content) > MAX_BYTES_WITHOUT_THREAD:
+            return await run_in_threadpool(_answer_request, server, request, content, shap_top)
+        return _answer_request(server, request, content, shap_top)
     except ClientDisconnect:  # nobody reads the response, but the metrics and the log have its status
         return _error_response(CLIENT_CLOSED_REQUEST, "the client hung up")
     except asyncio.CancelledError:  # the server stops, and does not wait longer
@@ -204,6 +194,19 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
         return _error_response(error.status, str(error))
     except ToytipError as error:
         return _error_response(422, str(error))
+
+
+def _answer_request(server: Server, request: fastapi.Request, content: bytes, shap_top: int) -> JSONResponse:
+    """Return the response to a request. Raises RequestError or ToytipError."""
+    body = parse_body(content, server.limits.max_trips, request.headers.get("content-encoding", ""))
+    trips = body if isinstance(body, list) else [body]
+    request.scope[TRIP_COUNT_KEY] = len(trips)
+    model = select_request_model(server.models, trips)
+    parsed = parse_trips(model, trips)
+    if parsed.errors:
+        return AsciiJsonResponse({"detail": to_json(parsed.errors[:MAX_REPORTED_ERRORS])}, 422)
+    trip_columns.require_values(model, parsed.columns)
+    answers = _answer_trips(model, parsed.columns, shap_top)
     for outcome, count in Counter(answer.reason or "scored" for answer in answers).items():
         server.metrics.trips.labels(outcome).inc(count)
     return _score_response(model, answers, is_list=isinstance(body, list))
