@@ -18,6 +18,7 @@ from toytip.settings_files import (
     FILE_ENCODING,
     RANGE_PATTERN,
     SETTINGS_FILE,
+    VARIABLE_PREFIX,
     VERSION_PATTERN,
     ProjectSettings,
     TomlSource,
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
     """All settings of a run."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TOYTIP_",
+        env_prefix=VARIABLE_PREFIX,
         env_file=".env",
         env_file_encoding=FILE_ENCODING,
         toml_file=SETTINGS_FILE,
@@ -326,9 +327,8 @@ class Settings(BaseSettings):
     def load(cls, **flags: Any) -> Self:
         """Resolve the settings. A flag that is None counts as not set.
 
-        Flags override the parameter file, and the parameter file overrides the environment. This
-        order does not depend on where `params` is set. Raises ConfigError if a setting is invalid
-        or a file cannot be read.
+        Flags override the parameter file, which overrides the environment, wherever `params` is
+        set. Raises ConfigError if a setting is invalid or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
         check_settings_file(Settings.model_fields)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
 import os
 import tomllib
 from collections.abc import Collection
@@ -9,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import TomlConfigSettingsSource
@@ -17,9 +20,14 @@ from toytip.core.parameters import EXACTNESS_LIMITS, BoosterParams
 from toytip.core.redact import first_line, suggest_name
 from toytip.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 # UTF-8. Some editors on Windows write a byte order mark before the text.
 FILE_ENCODING = "utf-8-sig"
 SETTINGS_FILE = "toytip.toml"
+VARIABLE_PREFIX = "TOYTIP_"
+# Two names of which one lacks a letter or has another one. Other programs can use the prefix, too.
+MIN_SIMILARITY = 0.9
 TUNABLE_SETTINGS = tuple(field.name for field in fields(BoosterParams))
 VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
 CONSTRAINTS_PATTERN = r"^\s*\w+\s*=\s*-?1\s*(,\s*\w+\s*=\s*-?1\s*)*$"
@@ -92,6 +100,18 @@ def check_settings_file(setting_names: Collection[str]) -> None:
                 f"cannot use {SETTINGS_FILE}: there is no setting {unknown[0]}",
                 hint=suggest_name(unknown[0], setting_names, "List all settings with `toytip config`."),
             )
+
+
+def warn_of_misspelled_variables(setting_names: Collection[str]) -> None:
+    """Log a warning for each variable whose name is almost that of a setting.
+
+    The variables are those of the environment and of `.env`.
+    """
+    setting_variables = [f"{VARIABLE_PREFIX}{name.upper()}" for name in setting_names]
+    for name in sorted({*os.environ, *dotenv_values(".env", encoding=FILE_ENCODING)}):
+        if name.upper().startswith(VARIABLE_PREFIX) and name.upper() not in setting_variables:
+            for similar in difflib.get_close_matches(name.upper(), setting_variables, 1, MIN_SIMILARITY):
+                log.warning("%s is not a setting. Did you mean %s?", name, similar)
 
 
 def read_params_file(file: str) -> dict[str, Any]:

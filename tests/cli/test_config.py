@@ -182,3 +182,22 @@ def test_a_year_in_the_settings_file_can_be_a_number(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toytip.toml").write_text("months = 2023\n")
     assert Settings.load().months == "2023"
+
+
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("TOYTIP_ROUND", "warning: TOYTIP_ROUND is not a setting. Did you mean TOYTIP_ROUNDS?"),
+        ("toytip_max_dept", "warning: toytip_max_dept is not a setting. Did you mean TOYTIP_MAX_DEPTH?"),
+        ("toytip_rounds", None),
+        ("TOYTIP_TEST_DATA", None),
+        ("ROUND", None),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_a_misspelled_variable_is_a_warning(name, warning, place, tmp_path):
+    if place == ".env":
+        (tmp_path / ".env").write_text(f"{name}=3\n")
+    done = run_toytip("config", cwd=tmp_path, **({name: "3"} if place == "environment" else {}))
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == ([warning] if warning else [])

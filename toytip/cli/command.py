@@ -70,6 +70,7 @@ def resolve_command_settings(
     from toytip.config import Settings
     from toytip.io.credentials import export_credentials
     from toytip.models.code_policy import apply_code_policy
+    from toytip.settings_files import warn_of_misspelled_variables
 
     export_credentials()
     if options.get("quiet"):
@@ -78,6 +79,7 @@ def resolve_command_settings(
     settings = Settings.load(
         **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
+    warn_of_misspelled_variables(Settings.model_fields)
     apply_code_policy(settings)
     from toytip.cluster import apply_cluster_definition
 
