@@ -49,7 +49,9 @@ def unsupported_system() -> str | None:
     if find_spec("fcntl") is None:
         return "toytip needs Linux or macOS. On Windows, use WSL 2"
     if sys.flags.optimize > 1:
-        return "toytip needs docstrings, as XGBoost does. Leave out -OO and PYTHONOPTIMIZE=2"
+        return (
+            "toytip cannot run without docstrings, because XGBoost needs them. Remove -OO or PYTHONOPTIMIZE=2"
+        )
     return None
 
 

@@ -34,7 +34,7 @@ def _write_stderr(text: str) -> None:
 
 
 def _open_standard_files() -> None:
-    """Open the closed ones of stdin, stdout and stderr, so that data files do not take their place.
+    """Open stdin, stdout and stderr if they are closed, so that no data file takes their place.
 
     Libraries print messages to stderr, which would then be in a data file. `sys.stdout` and
     `sys.stderr` remain None.
@@ -43,7 +43,8 @@ def _open_standard_files() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            # The lowest number that is free. Workers need these files, too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def refuse_null_character(value: Any) -> Any:
     Raises PydanticCustomError.
     """
     if isinstance(value, str) and "\0" in value:
-        raise PydanticCustomError("null_character", "It has a null character")
+        raise PydanticCustomError("null_character", "Must not contain a null character")
     return value
 
 
@@ -103,7 +103,7 @@ def check_settings_file(setting_names: Collection[str]) -> None:
 
 
 def warn_of_misspelled_variables(setting_names: Collection[str]) -> None:
-    """Log a warning for each variable whose name is almost that of a setting.
+    """Log a warning for each variable whose name is similar to that of a setting.
 
     The variables are those of the environment and of `.env`.
     """

@@ -136,7 +136,7 @@ def test_a_settings_file_in_another_encoding_is_an_error(encoding, tmp_path, mon
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('store = "a\\u0000b"', r"cannot use setting store='a.*b': it has a null character"),
+        ('store = "a\\u0000b"', r"cannot use setting store='a.*b': must not contain a null character"),
         (f"store = {'[' * 3_000}", r"cannot read toytip.toml: maximum recursion depth exceeded"),
     ],
 )

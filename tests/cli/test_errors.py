@@ -287,9 +287,11 @@ def test_a_run_in_a_deleted_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_file_does_not_take_the_place_of_a_closed_standard_file(closing):
     code = (
-        "import os\n"
+        "import os, subprocess, sys\n"
         "from toytip.__main__ import _open_standard_files\n"
         "_open_standard_files()\n"
+        "child = 'import os; raise SystemExit(os.open(os.devnull, os.O_RDONLY))'\n"
+        "assert subprocess.run([sys.executable, '-c', child], check=False).returncode == 3\n"
         "raise SystemExit(os.open(os.devnull, os.O_RDONLY))"
     )
     line = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {closing}"

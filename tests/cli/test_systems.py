@@ -38,7 +38,7 @@ def test_a_program_on_windows_gets_the_same_words():
 
 def test_a_program_without_docstrings_gets_one_line():
     """XGBoost cannot be imported without docstrings."""
-    cause = "toytip needs docstrings, as XGBoost does. Leave out -OO and PYTHONOPTIMIZE=2"
+    cause = "toytip cannot run without docstrings, because XGBoost needs them. Remove -OO or PYTHONOPTIMIZE=2"
     command = run_python("from toytip.__main__ import main; main()", PYTHONOPTIMIZE="2")
     assert (command.returncode, command.stdout, command.stderr) == (1, "", f"error: {cause}\n")
     program = run_python("import toytip; toytip.run", PYTHONOPTIMIZE="2")

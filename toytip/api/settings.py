@@ -51,7 +51,7 @@ def to_setting_text(value: Any) -> Any:
 
 def to_model_name(value: str | int | None) -> str | None:
     """Return the name of a model, which can be its number in the registry."""
-    return str(value) if isinstance(value, int) else value
+    return None if value is None else str(value)
 
 
 def make_progress(enabled: bool) -> Progress:

@@ -94,16 +94,22 @@ def prepare_workers(settings: Settings) -> None:
     """Start the fork server of local workers, and import Dask."""
     from toytip.cluster import plan_cluster, prestart_forkserver
 
+    if settings.scheduler is None:
+        starts_workers = plan_cluster(settings).starts_local_workers
+        if starts_workers:
+            _require_folder()
+        prestart_forkserver(settings.start_method if starts_workers else "spawn")
+    import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
+
+
+def _require_folder() -> None:
+    """Raise ToytipError if the current folder was deleted, because workers start in this folder."""
     try:
-        os.getcwd()  # noqa: PTH109 - a worker starts in the same folder
+        os.getcwd()  # noqa: PTH109
     except FileNotFoundError:
         raise ToytipError(
             "cannot start workers: the current folder was deleted", hint="Change to another folder."
         ) from None
-
-    if settings.scheduler is None:
-        prestart_forkserver(settings.start_method if plan_cluster(settings).starts_local_workers else "spawn")
-    import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
 
 
 def open_command_store(options: Mapping[str, Any]) -> Store:

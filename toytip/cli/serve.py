@@ -159,8 +159,8 @@ def _run_server(server: uvicorn.Server, host: str, port: int) -> None:
             server.run(sockets=[listening])
         finally:
             errors.removeFilter(stop)
-    order = "before" if stop.timed_out or server.force_exit else "after"
-    typer.echo(f"stopped {order} all open requests were answered", err=True)
+    end = "and ended the open requests" if stop.timed_out else "after all open requests were answered"
+    typer.echo(f"stopped {end}", err=True)
 
 
 class _StopFilter(logging.Filter):

@@ -57,7 +57,7 @@ _SHORTEST_TIME = len("2023-01-01 00:00")
 def is_time(arrow_type: pa.DataType) -> bool:
     """Return whether values of a type can be times: timestamps, text or epoch numbers.
 
-    Floats of 32 bits cannot. Their epoch numbers of these years are multiples of 128 seconds.
+    32-bit floats cannot. Their epoch numbers of these years are multiples of 128 seconds.
     """
     if pa.types.is_float32(arrow_type) or pa.types.is_float16(arrow_type):
         return False

@@ -20,7 +20,7 @@ ProgressStyle = Literal["grid", "plain", "none"]
 REFRESHES_PER_SECOND = 4
 
 
-class _PatientConsole(Console):
+class _PipeSafeConsole(Console):
     """A console that prints nothing more if the reader of the pipe has ended. Rich would exit."""
 
     def on_broken_pipe(self) -> None:
@@ -36,7 +36,7 @@ def stderr_console() -> Console:
     Jupyter sets FORCE_COLOR. Without this check, a notebook would get every frame of the grid.
     """
     is_terminal = None if sys.stderr is not None and sys.stderr.isatty() else False  # None if closed
-    return _PatientConsole(stderr=True, highlight=False, force_jupyter=False, force_terminal=is_terminal)
+    return _PipeSafeConsole(stderr=True, highlight=False, force_jupyter=False, force_terminal=is_terminal)
 
 
 class ProgressConsole:

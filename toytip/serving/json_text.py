@@ -30,7 +30,7 @@ def parse_json(content: str | bytes, parse_constant: Callable[[str], Any] | None
     except RecursionError:
         raise ValueError("the values are nested too deeply") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start} is not text in UTF-8") from None
+        raise ValueError(f"byte {error.start} is not text in {error.encoding.upper()}") from None
     except ValueError as error:
         if str(error).startswith("Exceeds the limit"):  # of Python, for the conversion of whole numbers
             raise ValueError("a number has too many digits") from None

@@ -55,7 +55,7 @@ SCORE_RESPONSES: dict[int | str, Schema] = {
     ),
     429: _json("The client sends too many requests.", _MESSAGE)
     | {"headers": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}},
-    503: _json("The server stops before it has the complete request.", _MESSAGE),
+    503: _json("The server stops before it answers the request.", _MESSAGE),
 }
 JSON_RESPONSES: dict[str, dict[int | str, Schema]] = {
     "/": {200: _json("The models and the endpoints of the server.", _ref("StartPage"))},

@@ -41,7 +41,10 @@ UNREAD_SUFFIXES = (
     *(".gz", ".bz2", ".zst", ".xz", ".lz4", ".zip", ".7z", ".part", ".crdownload"),
 )
 # Suffixes after that of data, for example in NAME.parquet.md5, of files that are not data.
-CHECKSUM_SUFFIXES = (".md5", ".sha1", ".sha256", ".sha512", ".crc", ".crc32", ".asc", ".sig")
+CHECKSUM_SUFFIXES = (
+    *(f".{name}{end}" for name in ("md5", "sha1", "sha256", "sha384", "sha512") for end in ("", "sum")),
+    *(".crc", ".crc32", ".asc", ".sig", ".minisig"),
+)
 # The list of zones that `toytip source download` writes next to the monthly files.
 ZONE_LOOKUP_NAME = "zone_lookup"
 # Tables of toytip's own store are in folders such as version=20240131T120000.
