@@ -589,6 +589,16 @@ def test_a_column_without_values_is_refused(parts, column, tmp_path):
         assert open_source(str(tmp_path), "2023-01,2023-03").rows == ROWS - len(TABLES[MONTHS[1]])
 
 
+def test_the_error_names_only_the_columns_that_are_empty_in_all_parts(tmp_path):
+    write_each(tmp_path, "green_tripdata_{m}.part{p}.parquet", 2)
+    for part, names in enumerate([("payment_type",), ("payment_type", "passenger_count")]):
+        path = tmp_path / f"green_tripdata_2023-02.part{part}.parquet"
+        pq.write_table(without(pq.read_table(path), *names), path)
+    with pytest.raises(SourceError, match="column payment_type holds only nulls") as caught:
+        open_source(str(tmp_path))
+    assert "passenger_count" not in f"{caught.value} {caught.value.hint}"
+
+
 @pytest.mark.parametrize("copy", ["part-0 (copy).parquet", "cleaned/part-0.parquet", "part-0.old.parquet"])
 def test_a_copy_among_the_parts_is_a_warning(copy, tmp_path):
     for row, name in enumerate(("part-0.parquet", copy)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ from toytip.stages.conform import (
     read_column,
 )
 
+ONLY_NULLS = "holds only nulls"
 ADD_VALUES = "Add the values of {}."
 ADD_COLUMN = "Add {} to the files, or set required=False in the field."
 NAME_COLUMN = "If {} has another name in the files, add this name to the field."
@@ -56,6 +58,14 @@ _HOUR = np.timedelta64(1, "h")
 ColumnReader = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
 
 
+class EmptyColumn(NamedTuple):
+    """A required column that contains only nulls: its field, its name, and what to do."""
+
+    field: str
+    column: str
+    fixes: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileColumns:
     """The columns of a source file, as toytip uses them."""
@@ -66,10 +76,8 @@ class FileColumns:
     """Optional columns that do not exist in the file, or that contain only nulls."""
     notes: tuple[str, ...] = ()
     """Conversions of columns whose meaning depends on a rule."""
-    empty: tuple[str, ...] = ()
+    empty: tuple[EmptyColumn, ...] = ()
     """Required columns that contain only nulls, and that can be null in the kept rows."""
-    error_if_empty: SourceError | None = None
-    """The error of the file, if no other file of the month has values of these columns."""
 
 
 def check_columns(
@@ -101,18 +109,29 @@ def check_columns(
             findings.add_type(field, column, schema.field(column).type, may_have_other_numbers)
     if findings.unusual:
         _check_values(findings, columns, month, read)
-    error = None
-    if findings.problems:
-        error = SourceError(f"cannot use {name}: {findings.description}", hint=findings.hint)
-    if error and findings.has_faults:
-        raise error
+    if findings.has_faults:
+        raise SourceError(f"cannot use {name}: {findings.description}", hint=findings.hint)
     return FileColumns(
         taxi=taxi,
         missing=tuple(findings.missing),
         notes=tuple(findings.notes),
         empty=tuple(findings.empty),
-        error_if_empty=error,
     )
+
+
+def error_of_empty(name: str, columns: Sequence[EmptyColumn]) -> SourceError:
+    """Return the error of a file, if no file of its month has values of these columns."""
+    fixes: dict[str, list[str]] = {}
+    for column in columns:
+        for fix in column.fixes:
+            fixes.setdefault(fix, []).append(column.column)
+    problems = join_words([f"column {column.column} {ONLY_NULLS}" for column in columns])
+    return SourceError(f"cannot use {name}: {problems}", hint=_join_fixes(fixes))
+
+
+def _join_fixes(fixes: Mapping[str, Sequence[str]]) -> str:
+    """Return the fixes as text, each with all columns that it corrects."""
+    return " ".join(fix.format(join_words(columns)) for fix, columns in fixes.items())
 
 
 def _is_unusual(arrow_type: pa.DataType, field: Field, may_have_other_numbers: Callable[[], bool]) -> bool:
@@ -137,7 +156,7 @@ class _Findings:
         """The columns that each fix corrects, by the text of the fix."""
         self.notes: list[str] = []
         self.missing: list[str] = []
-        self.empty: list[str] = []
+        self.empty: list[EmptyColumn] = []
         self.unusual: dict[str, Field] = {}
         """The fields of columns whose values must be checked, by column."""
 
@@ -156,8 +175,8 @@ class _Findings:
 
     @property
     def hint(self) -> str:
-        """The fixes of all problems, each with all columns that it corrects."""
-        return " ".join(fix.format(join_words(columns)) for fix, columns in self.fixes.items())
+        """The fixes of all problems."""
+        return _join_fixes(self.fixes)
 
     def add_problem(self, problem: str, column: str, *fixes: str) -> None:
         self.problems.append(problem)
@@ -167,12 +186,13 @@ class _Findings:
     def add_missing(self, field: Field, column: str | None, taxi: str) -> None:
         if not field.required:
             self.missing.append(field.name)
-        else:
-            if column is not None and field.name not in self.dataset.required_columns:
-                self.empty.append(field.name)
-            name = column or self.dataset.layout.source_column(field.name, taxi)
-            cause = "is missing" if column is None else "holds only nulls"
-            self.add_problem(f"column {name} {cause}", name, *self._fixes_of_missing(field))
+            return
+        fixes = self._fixes_of_missing(field)
+        if column is not None and field.name not in self.dataset.required_columns:
+            self.empty.append(EmptyColumn(field.name, column, fixes))
+        name = column or self.dataset.layout.source_column(field.name, taxi)
+        cause = "is missing" if column is None else ONLY_NULLS
+        self.add_problem(f"column {name} {cause}", name, *fixes)
 
     def _fixes_of_missing(self, field: Field) -> tuple[str, ...]:
         if self.dataset.is_own:

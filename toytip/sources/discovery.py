@@ -212,7 +212,7 @@ def _check_parquet(
         checked = CheckedFile(file=file, is_certain=path.is_certain)
     else:
         checked = _with_months(file, path, month_rows.count_months(footer, uri, dataset))
-    return replace(checked, empty=columns.empty, error_if_empty=columns.error_if_empty)
+    return replace(checked, empty=columns.empty)
 
 
 def _check_csv(
@@ -239,7 +239,7 @@ def _check_csv(
         dataset=dataset,
     )
     checked = _with_months(_with_columns(file, columns), path, content.blocks)
-    return replace(checked, empty=columns.empty, error_if_empty=columns.error_if_empty)
+    return replace(checked, empty=columns.empty)
 
 
 def _describe_file(

@@ -17,6 +17,7 @@ from toytip.core.time_values import read_times
 from toytip.datasets.words import KINDS
 from toytip.errors import SourceError, ToytipError
 from toytip.io.access import open_file
+from toytip.sources.column_check import error_of_empty
 from toytip.sources.files import file_checksum
 from toytip.sources.listing import has_other_format
 from toytip.sources.month_files import CheckedFile
@@ -142,17 +143,16 @@ def require_values_in_months(spec: str, files: Sequence[SourceFile], checked: Se
     A part of a month can be without values. For example, the last rows of the TLC's files are the
     dispatched trips, which have no passenger count and no payment type.
     """
-    by_uri = {item.file.uri: item for item in checked if item.error_if_empty}
+    empty = {item.file.uri: item.empty for item in checked}
     uris_by_month: dict[Month, list[str]] = {}
     for file in files:
         uris_by_month.setdefault(file.month, []).append(file.uri)
-    errors = {
-        uri: error
-        for uris in uris_by_month.values()
-        if set.intersection(*(set(by_uri[uri].empty) if uri in by_uri else set() for uri in uris))
-        for uri in uris
-        if (error := by_uri[uri].error_if_empty)
-    }
+    errors: dict[str, ToytipError] = {}
+    for uris in uris_by_month.values():
+        fields = set.intersection(*({column.field for column in empty.get(uri, ())} for uri in uris))
+        for uri in uris if fields else ():
+            columns = [column for column in empty.get(uri, ()) if column.field in fields]
+            errors[uri] = error_of_empty(mask_credentials(uri), columns)
     if errors:
         raise_file_errors(spec, errors, len(checked))
 

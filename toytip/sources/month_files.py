@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from toytip.core.months import Month
-from toytip.errors import ToytipError
 from toytip.sources import month_rows
+from toytip.sources.column_check import EmptyColumn
 from toytip.sources.month_rows import CountedBlock, MonthCounts
 from toytip.sources.source import SourceFile
 from toytip.sources.windows import month_number
@@ -23,10 +23,8 @@ class CheckedFile:
     """Whether the path can only mean the month of the file, if it tells the month."""
     blocks: tuple[CountedBlock, ...] = ()
     """Rows by month, if the path does not tell the month."""
-    empty: tuple[str, ...] = ()
+    empty: tuple[EmptyColumn, ...] = ()
     """Required columns that contain only nulls, and that can be null in the kept rows."""
-    error_if_empty: ToytipError | None = None
-    """The error of the file, if no other file of the month has values of these columns."""
 
 
 def assign_months(checked: Sequence[CheckedFile], selected: Sequence[Month]) -> list[SourceFile]:
