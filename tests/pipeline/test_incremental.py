@@ -17,8 +17,10 @@ from toytip.store.store import Store
 
 
 @pytest.mark.cluster
-def test_an_unchanged_run_reuses_everything(three_month_run):
-    folder, store, first = three_month_run
+def test_an_unchanged_run_reuses_everything(three_month_run, tmp_path):
+    folder, original, first = three_month_run
+    store = shutil.copytree(original, tmp_path / "st")
+    first = json.loads(json.dumps(first).replace(str(original), str(store)))
     # The version ID asks for a new version. Without it, the run would publish nothing.
     command = ("run", "--source", folder, "--store", store, "--version-id", "vagain", "--explain")
     again = run_toytip(*command, *FAST_RUN)
