@@ -184,17 +184,14 @@ def require_months(
 
 
 def _fix_of_unread(file: str, name: str) -> str:
-    """Return how a file becomes one that is read. `name` is its name for messages.
+    """Return what to do with a file that is not read. `name` is its name for messages.
 
     >>> _fix_of_unread("green_2023-01.parquet.1", "the file")
     'Rename the file so that its name ends in .parquet or .csv'
     """
-    is_other = has_other_format(file)
-    return (
-        f"Convert {name} to Parquet"
-        if is_other
-        else f"Rename {name} so that its name ends in .parquet or .csv"
-    )
+    if has_other_format(file):
+        return f"Convert {name} to Parquet"
+    return f"Rename {name} so that its name ends in .parquet or .csv"
 
 
 def warn_of_unread_months(
@@ -217,12 +214,12 @@ def require_different_files(source: Source, spec: str) -> None:
     for month, files in source.by_month.items():
         shapes = Counter((file.rows, file.bytes) for file in files)
         earlier: dict[tuple[int, int, str], SourceFile] = {}
-        for second in files:
-            if shapes[second.rows, second.bytes] == 1:
+        for file in files:
+            if shapes[file.rows, file.bytes] == 1:
                 continue
-            first = earlier.setdefault((second.rows, second.bytes, _digest(second, source.dataset)), second)
-            if first is not second:
-                names = " and ".join(mask_credentials(file.uri) for file in (first, second))
+            first = earlier.setdefault((file.rows, file.bytes, _digest(file, source.dataset)), file)
+            if first is not file:
+                names = f"{mask_credentials(first.uri)} and {mask_credentials(file.uri)}"
                 raise SourceError(
                     f"cannot use source {mask_credentials(spec)}: {names} have the same trips of {month}",
                     hint="Select one of the two files with a glob or a list in --source.",
@@ -230,7 +227,7 @@ def require_different_files(source: Source, spec: str) -> None:
 
 
 def _digest(file: SourceFile, dataset: Dataset) -> str:
-    """Return a text that is equal for files with equal content, in Parquet with equal times."""
+    """Return a checksum of the content of a CSV file, or of the times in a Parquet file."""
     if file.csv:
         return file_checksum(file.uri, file.storage_options)
     with open_file(file.uri, file.storage_options) as stream:
