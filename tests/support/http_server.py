@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import ssl
 import threading
@@ -12,7 +13,7 @@ from socketserver import BaseRequestHandler
 from typing import Any
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler, abc.ABC):
     """A handler of requests that logs nothing, and keeps connections open."""
 
     protocol_version = "HTTP/1.1"
@@ -20,9 +21,9 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    @abc.abstractmethod
     def respond(self) -> None:
         """Respond to a request of any method."""
-        raise NotImplementedError
 
     def _respond(self) -> None:
         self.respond()
