@@ -197,7 +197,7 @@ def _fix_of_unread(file: str, name: str) -> str:
 def warn_of_unread_months(
     unread: Mapping[Month, str], available: set[Month], selected: Sequence[Month] | None
 ) -> tuple[str, ...]:
-    """Return a warning for each month that only a file has which is not read."""
+    """Return a warning for each month whose only file is not read."""
     return tuple(
         f"{mask_credentials(file)} is not read, and no other file has trips of {month}. "
         f"{_fix_of_unread(file, 'the file')} to use these trips"
