@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from toytip.api.judge import Judged, judge
     from toytip.api.model import Model
     from toytip.api.monitoring import Monitoring, monitor
+    from toytip.api.pipelines import make_pipeline
     from toytip.api.project import load_project
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from toytip.core.dataset.own import OwnDataset
     from toytip.errors import ToytipError
     from toytip.estimators.exact_xgb import ExactXGBClassifier, ExactXGBRegressor
-    from toytip.estimators.pipelines import make_pipeline
 else:
     _MODULES = {
         "ExactXGBClassifier": "estimators.exact_xgb",
@@ -84,7 +84,7 @@ else:
         "judge": "api.judge",
         "label": "core.dataset.declarations",
         "load_project": "api.project",
-        "make_pipeline": "estimators.pipelines",
+        "make_pipeline": "api.pipelines",
         "monitor": "api.monitoring",
         "open_store": "api.store",
         "reference": "core.dataset.declarations",

@@ -69,7 +69,7 @@ def test_building_the_graph_computes_nothing(build_graph, partitions):
     with dask.config.set(scheduler=fail):
         build_graph().optimize()
         features = graph.build_features(graph.clean_trips(graph.read_raw_trips(partitions, TLC), TLC)[0], TLC)
-        graph.encode_split(features, encoding, "train").optimize()
+        graph.select_split(features, encoding, "train")[0].optimize()
         model = TrainedModel(version="v1", booster=b"", encoding=encoding, rounds=1)
         predictions = graph.apply_threshold(graph.score_features(features, model), 0.5, TLC)
         inputs = graph.SummaryInputs(features, graph.Summarizer(encoding))

@@ -14,6 +14,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 
 import toytip
+from tests.support.projects import MYTIPS
+from toytip.datasets.tlc.fhvhv.dataset import FHVHV
 from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.errors import ConfigError, DataError
 from toytip.estimators.preprocessor import Preprocess
@@ -42,18 +44,51 @@ def fitted(trips):
 
 
 @pytest.mark.cluster
-def test_the_pipeline_trains_the_model_of_a_run(synthetic, client, tmp_path):
+@pytest.mark.parametrize("own", [{}, {"subsample": 0.6, "id_column": "trip_id"}])
+def test_the_pipeline_trains_the_model_of_a_run(own, synthetic, client, tmp_path):
     """On the training months of the run, all probabilities are those of the run."""
     with client.as_current():
-        run = toytip.run(synthetic, store=tmp_path, max_depth=4, rounds=8)
+        shared = {"max_depth": 4, "subsample": own.get("subsample", 1.0)}
+        run = toytip.run(synthetic, store=tmp_path, rounds=8, **shared)
         months = "2020-01:2020-02"
         trips = run.store.features(months=months)
-        params = {"n_estimators": run.store.model().rounds, "max_depth": 4, "learning_rate": 0.1}
+        params = {"n_estimators": run.store.model().rounds, "learning_rate": 0.1, **shared, **own}
         pipeline = toytip.make_pipeline(**params).fit(trips, trips["high_tip"])
-        own = pipeline.predict_proba(trips).compute()[:, 1]
+        probabilities = pipeline.predict_proba(trips).compute()[:, 1]
         scored = run.store.predictions(months=months)[["trip_id", "probability"]].compute()
         ids = trips["trip_id"].compute()
-    assert own.tolist() == scored.set_index("trip_id")["probability"].loc[ids].tolist()
+    assert probabilities.tolist() == scored.set_index("trip_id")["probability"].loc[ids].tolist()
+
+
+def test_the_ids_of_rows_decide_which_rows_are_drawn(trips):
+    params = {**PARAMS, "subsample": 0.5}
+    label = trips["high_tip"]
+    by_id = toytip.make_pipeline(**params, id_column="trip_id").fit(trips, label)
+    lazy = to_dask(trips.sample(frac=1, random_state=1), 4)
+    shuffled = toytip.make_pipeline(**params, id_column="trip_id").fit(lazy, lazy["high_tip"])
+    by_value = toytip.make_pipeline(**params).fit(trips, label)
+    assert model_of(by_id) == model_of(shuffled) != model_of(by_value)
+    expected = by_id.predict_proba(trips)
+    assert by_id.predict_proba(trips.drop(columns="trip_id")).tolist() == expected.tolist()
+    assert by_id.predict_proba(to_dask(trips)).compute().tolist() == expected.tolist()
+    with pytest.raises(DataError, match="it has no column 'trip_id'"):
+        toytip.make_pipeline(**params, id_column="trip_id").fit(trips.drop(columns="trip_id"), label)
+
+
+def test_a_pipeline_has_the_features_of_a_project(trips, tmp_path):
+    module = tmp_path / "mytips.py"
+    module.write_text(MYTIPS)
+    pipeline = toytip.make_pipeline("pickup", project=module, **PARAMS)
+    is_weekend = (trips["pickup_at"].dt.day_of_week >= 5).astype("int8")
+    pipeline.fit(trips.assign(is_weekend=is_weekend), trips["high_tip"])
+    assert "is_weekend" in pipeline["classifier"].feature_names_in_
+    with pytest.raises(DataError, match="it has no column 'is_weekend'"):
+        pipeline.predict(trips)
+
+
+def test_a_pipeline_has_the_features_of_a_taxi_type():
+    assert toytip.make_pipeline(taxi="fhvhv")["preprocess"].names == FHVHV.feature_set("payment")
+    assert toytip.make_pipeline(taxi="green")["preprocess"].names == TLC.feature_set("payment")
 
 
 @pytest.mark.parametrize("partitions", [1, 5])
@@ -230,8 +265,10 @@ def test_the_bins_need_labels(trips):
 def test_arguments_that_cannot_be_used_are_refused():
     with pytest.raises(ConfigError, match="cannot use feature set 'other'"):
         toytip.make_pipeline("other")
-    with pytest.raises(DataError, match="cannot set id_column"):
-        toytip.make_pipeline(id_column="trip_id")
+    with pytest.raises(ConfigError, match="cannot use files of the kind 'other'"):
+        toytip.make_pipeline(taxi="other")
+    with pytest.raises(ConfigError, match=r"cannot read the module none\.py"):
+        toytip.make_pipeline(project="none.py")
     with pytest.raises(DataError, match="cannot set tree_method"):
         toytip.make_pipeline().set_params(classifier__tree_method="approx")
 

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 
 from toytip.core import splits
-from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.model import Encoding, TrainedModel
@@ -214,38 +213,16 @@ def apply_threshold(scores: dd.DataFrame, threshold: float, dataset: Dataset) ->
     return _map_stage(scores, postprocess.postprocess, meta, threshold, dataset)
 
 
-def encode_split(
-    features: dd.DataFrame, encoding: Encoding, split: str, *, with_row_ids: bool = False
-) -> dd.DataFrame:
-    """Compute the bin indices of the rows of one split, with the label as the last column.
-
-    With `with_row_ids`, the frame also has the IDs of the trips, for row sampling. Each partition
-    is sorted so that similar rows are adjacent. The index of a partition has the positions of the
-    rows before sorting.
-    """
-    extra = {LABEL_COLUMN: pd.Series(dtype="bool")}
-    if with_row_ids:
-        extra[ROW_ID_COLUMN] = pd.Series(dtype="int64")
-    meta = preprocess.matrix_table(encoding).empty().assign(**extra)
-    return _map_stage(features, _encode_partition, meta, encoding, split, with_row_ids)
+def select_split(features: dd.DataFrame, encoding: Encoding, split: str) -> tuple[dd.DataFrame, dd.Series]:
+    """Return the lazy rows of one split, in the segment of the encoding, and their labels."""
+    rows = _map_stage(features, _select_rows, features, encoding, split)
+    return rows, rows[encoding.dataset.label.name]
 
 
-def split_label(matrix: dd.DataFrame) -> tuple[dd.DataFrame, dd.Series]:
-    """Split the result of `encode_split` into bin indices and labels."""
-    return matrix.drop(columns=LABEL_COLUMN), matrix[LABEL_COLUMN]
-
-
-def _encode_partition(
-    features: pd.DataFrame, encoding: Encoding, split: str, with_row_ids: bool = False
-) -> pd.DataFrame:
+def _select_rows(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
+    """Return rows of a partition. The index has their positions among the selected rows."""
     is_in_split = splits.in_split(features, encoding.split, encoding.segment, split, encoding.dataset)
-    rows = features[is_in_split].reset_index(drop=True)
-    extra = {LABEL_COLUMN: rows[encoding.dataset.label.name]}
-    if with_row_ids:
-        extra[ROW_ID_COLUMN] = rows["trip_id"]
-    matrix = preprocess.encode(rows, encoding).assign(**extra)
-    order = preprocess.similarity_order(matrix, encoding)
-    return matrix.take(order).set_axis(pd.Index(order, dtype="uint32"))
+    return features[is_in_split].reset_index(drop=True)
 
 
 def write_partitions(

@@ -100,10 +100,10 @@ def _fit(request: FitRequest) -> dict[str, Any]:
     return attributes | ({} if classes is None else {"classes_": classes})
 
 
-def estimator_params(spec: TrainingSpec) -> dict[str, Any]:
-    """Return the parameters of a classifier that trains with this specification."""
-    values = {_PARAM_NAMES.get(name, name): value for name, value in asdict(spec.params).items()}
-    return values | {"monotone_constraints": spec.constraints or None}
+def estimator_params(params: BoosterParams, features: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of a classifier that trains on features with parameters of a run."""
+    values = {_PARAM_NAMES.get(name, name): value for name, value in asdict(params).items()}
+    return values | {"monotone_constraints": params.constraints_of(features) or None}
 
 
 def booster_params(estimator: Any) -> BoosterParams:

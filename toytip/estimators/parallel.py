@@ -1,4 +1,4 @@
-"""Fit the classifier of a run through dask-ml's `ParallelPostFit`.
+"""Fit the pipeline of a run through dask-ml's `ParallelPostFit`.
 
 This module imports scikit-learn, whose import takes as long as the other imports of a training
 together. A run imports it in a thread while the workers read the source.
@@ -14,17 +14,24 @@ import dask.dataframe as dd
 import numpy as np
 import xgboost as xgb
 from dask_ml.wrappers import ParallelPostFit
+from sklearn.frozen import FrozenEstimator
 
 from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
+from toytip.core.model import Encoding
+from toytip.core.parameters import BoosterParams
 from toytip.estimators.exact_xgb import ExactXGBClassifier
 from toytip.estimators.fit import booster_params, constraints_by_feature, estimator_params
+from toytip.estimators.pipelines import CLASSIFIER, connect_steps
+from toytip.estimators.preprocessor import Preprocess
+from toytip.stages.preprocess import group_similar_rows
 from toytip.training.fitting import fit_booster
 from toytip.training.rank import Checkpoints, RoundEvent, TrainingResult
 from toytip.training.spec import TrainingSpec
 
-# Lazy bin indices, and the lazy labels of the same rows. With row sampling, the bin indices have
-# the column `ROW_ID_COLUMN` as well.
+# Lazy rows, and the lazy labels of the same rows.
 LabeledFrame = tuple[dd.DataFrame, dd.Series]
+# The column of the table `features` that identifies a trip.
+ID_COLUMN = "trip_id"
 
 
 class BinnedXGBClassifier(ExactXGBClassifier):
@@ -39,26 +46,26 @@ class BinnedXGBClassifier(ExactXGBClassifier):
         y: dd.Series,
         eval_set: LabeledFrame | None = None,
         *,
-        bin_counts: Sequence[int],
+        encoding: Encoding,
         rows: Sequence[int] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> Self:
         """Train on the workers of the active client.
 
-        `bin_counts` has the number of bin indices per feature, and `rows` the number of rows per
-        partition, or None if unknown. `eval_set` has the rows for early stopping. If a worker is
-        lost, training resumes from the latest checkpoint in `checkpoints`. Raises ClusterError
+        `encoding` has computed the bin indices. `rows` has the number of rows per partition, or is
+        None if unknown. `eval_set` has the bin indices and labels for early stopping. If a worker
+        is lost, training resumes from the latest checkpoint in `checkpoints`. Raises ClusterError
         after three failed attempts.
         """
-        names = [name for name in X.columns if name != self.id_column]
+        names = list(encoding.feature_names)
         spec = TrainingSpec(
             params=booster_params(self),
-            bin_counts=tuple(bin_counts),
+            bin_counts=encoding.bin_counts,
             constraints=constraints_by_feature(self.monotone_constraints, names),
         )
         self.result_ = fit_booster(
-            _delayed_parts(X, y),
-            None if eval_set is None else _delayed_parts(*eval_set),
+            _training_parts(X, y, encoding, self.id_column),
+            _training_parts(*eval_set, encoding, self.id_column) if eval_set else None,
             spec,
             rows=rows,
             checkpoints=checkpoints,
@@ -72,29 +79,47 @@ class BinnedXGBClassifier(ExactXGBClassifier):
         return self
 
 
-def _delayed_parts(bins: dd.DataFrame, labels: dd.Series) -> list[Any]:
-    return list(bins.assign(**{LABEL_COLUMN: labels}).to_delayed())
+def _training_parts(
+    bins: dd.DataFrame, labels: dd.Series, encoding: Encoding, id_column: str | None
+) -> list[Any]:
+    """Return the delayed partitions of a training frame.
+
+    The tasks do not need this module, so that workers do not import scikit-learn.
+    """
+    frame = bins.rename(columns={id_column: ROW_ID_COLUMN}) if id_column else bins
+    frame = frame.assign(**{LABEL_COLUMN: labels})
+    ordered = frame.map_partitions(group_similar_rows, encoding, meta=frame, enforce_metadata=False)
+    return list(ordered.to_delayed())
 
 
 def fit_in_parallel(
+    encoding: Encoding,
+    params: BoosterParams,
     train: LabeledFrame,
     validation: LabeledFrame | None,
-    spec: TrainingSpec,
     *,
     rows: Sequence[int] | None = None,
     checkpoints: Checkpoints | None = None,
     on_round: Callable[[RoundEvent], None] | None = None,
 ) -> TrainingResult:
-    """Fit a classifier on the workers. The arguments are those of `BinnedXGBClassifier.fit`.
+    """Fit the pipeline of a run on lazy features and labels, on the workers of the active client.
 
-    Raises ClusterError after three failed attempts.
+    The step `preprocess` has a fitted encoding. The other arguments are those of
+    `BinnedXGBClassifier.fit`. Raises ClusterError after three failed attempts.
     """
+    id_column = ID_COLUMN if params.subsample < 1 else None
+    preprocess = Preprocess.from_encoding(encoding, id_column)
     classifier = BinnedXGBClassifier(
-        **estimator_params(spec),
-        id_column=ROW_ID_COLUMN if spec.params.subsample < 1 else None,
-        on_round=on_round,
+        **estimator_params(params, encoding.feature_names), id_column=id_column, on_round=on_round
     )
-    model = ParallelPostFit(classifier)
-    model.fit(*train, eval_set=validation, bin_counts=spec.bin_counts, rows=rows, checkpoints=checkpoints)
-    result: TrainingResult = model.result_
-    return result
+    options = {
+        "eval_set": (preprocess.transform(validation[0]), validation[1]) if validation else None,
+        "encoding": encoding,
+        "rows": rows,
+        "checkpoints": checkpoints,
+    }
+    pipeline = connect_steps(FrozenEstimator(preprocess), classifier)
+    ParallelPostFit(pipeline).fit(
+        *train, **{f"{CLASSIFIER}__{name}": value for name, value in options.items()}
+    )
+    return classifier.result_

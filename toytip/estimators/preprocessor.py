@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from toytip.core.arrays import BoolArray
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.segments import ALL_ROWS
+from toytip.core.model import Encoding
 from toytip.core.splits import Split, TimeRange
 from toytip.core.text import plural
 from toytip.errors import DataError
@@ -31,7 +32,8 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Transforms features to bin indices. Input can be a pandas or Dask frame.
 
     The names in `names` are columns of the input. Those in `rate_names` are target-encoded features
-    of the data set. Without a split, all rows are training rows.
+    of the data set. Without a split, all rows are training rows. If the input has the column
+    `id_column`, this column is also the last column of the output.
     """
 
     def __init__(
@@ -41,12 +43,24 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         split: Split | None = None,
         segment: str = ALL_ROWS,
         rate_names: tuple[str, ...] = (),
+        id_column: str | None = None,
     ) -> None:
         self.names = names
         self.rate_names = rate_names
         self.dataset = dataset
         self.split = split
         self.segment = segment
+        self.id_column = id_column
+
+    @classmethod
+    def from_encoding(cls, encoding: Encoding, id_column: str | None = None) -> Self:
+        """Return a fitted transformer."""
+        dataset = encoding.dataset
+        rate_names = tuple(name for name in encoding.feature_names if name in dataset.target_rates)
+        names = tuple(name for name in encoding.feature_names if name not in rate_names)
+        fitted = cls(names, dataset, encoding.split, encoding.segment, rate_names, id_column)
+        fitted.encoding_ = encoding
+        return fitted
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Compute the bins from the value counts of the training rows.
@@ -87,12 +101,15 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         keys = [key.column for key in self.dataset.encoding_keys] if self.rate_names else []
         columns = list(dict.fromkeys([*binned, self.dataset.time_column, *keys]))
         _require_features(X, columns, self.dataset)
-        if isinstance(X, dd.DataFrame):
-            meta = preprocess.matrix_table(self.encoding_).empty()
-            return X[columns].map_partitions(
-                preprocess.encode, self.encoding_, meta=meta, enforce_metadata=False
-            )
-        return preprocess.encode(X[columns], self.encoding_)
+        id_columns = [name for name in (self.id_column,) if name is not None and name in X.columns]
+        rows = X[list(dict.fromkeys([*columns, *id_columns]))]
+        if not isinstance(X, dd.DataFrame):
+            return preprocess.encode(rows, self.encoding_, id_columns)
+        meta = preprocess.matrix_table(self.encoding_).empty()
+        meta = meta.assign(**{name: pd.Series(dtype=X.dtypes[name]) for name in id_columns})
+        return rows.map_partitions(
+            preprocess.encode, self.encoding_, id_columns, meta=meta, enforce_metadata=False
+        )
 
 
 def _counted_columns(dataset: Dataset) -> list[str]:

@@ -24,7 +24,6 @@ from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, digest
 from toytip.training.rank import RoundEvent, TrainingResult
-from toytip.training.spec import TrainingSpec
 
 # Parameters that change the number of rounds, but not the time of a round.
 ROUND_PARAMS = ("rounds", "early_stopping_rounds")
@@ -148,15 +147,8 @@ def fit_model(
         for split in encoding.split.time_ranges()
     }
     params.require_known_constraints(tuple(encoding.dataset.feature_availability))
-    spec = TrainingSpec(
-        params=params,
-        bin_counts=encoding.bin_counts,
-        constraints=params.constraints_of(encoding.feature_names),
-    )
-    matrices = {
-        split: graph.split_label(
-            graph.encode_split(load_frame(split_files), encoding, split, with_row_ids=params.subsample < 1)
-        )
+    rows_by_split = {
+        split: graph.select_split(load_frame(split_files), encoding, split)
         for split, split_files in files_by_split.items()
     }
     training = files_by_split["train"]
@@ -169,9 +161,10 @@ def fit_model(
             stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
         result = fit_in_parallel(
-            matrices["train"],
-            matrices.get("validation"),
-            spec,
+            encoding,
+            params,
+            rows_by_split["train"],
+            rows_by_split.get("validation"),
             rows=[file.rows for file in training],
             checkpoints=checkpoints,
             on_round=record_round,

@@ -6,6 +6,7 @@ workers. The fit needs only the value counts of the training rows, and value cou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -221,11 +222,15 @@ def bin_dtype(encoding: Encoding) -> str:
     return "uint8" if encoding.max_bin <= BYTE_VALUES else "uint16"
 
 
-def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
-    """Return the matrix of bin indexes of `features`, one row per trip."""
+def encode(features: pd.DataFrame, encoding: Encoding, id_columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the matrix of bin indexes of `features`, one row per trip.
+
+    `id_columns` are columns of `features` that follow the bin indexes.
+    """
     bins = bin_indices(columns_of(features), encoding)
     matrix = pd.DataFrame(bins, index=features.index, columns=list(encoding.feature_names), copy=False)
-    return matrix_table(encoding).validate(matrix)
+    matrix_table(encoding).validate(matrix)
+    return matrix.assign(**{name: features[name] for name in id_columns})
 
 
 def bin_indices(features: Columns, encoding: Encoding) -> BinIndices:
@@ -242,6 +247,15 @@ def rates_of(features: Columns, encoding: Encoding) -> dict[str, Float32Array]:
     dataset = encoding.dataset
     names = tuple(name for name in encoding.feature_names if name in dataset.target_rates)
     return target_encoding.lookup_rates(features, encoding.target_history, names, dataset)
+
+
+def group_similar_rows(rows: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
+    """Return rows of a matrix in an order in which similar rows are adjacent.
+
+    The index has the earlier position of each row.
+    """
+    order = similarity_order(rows, encoding)
+    return rows.take(order).set_axis(pd.Index(order, dtype="uint32"))
 
 
 def similarity_order(matrix: pd.DataFrame, encoding: Encoding) -> npt.NDArray[np.intp]:
