@@ -25,7 +25,7 @@ from toytip.settings_files import (
     check_settings_file,
     invalid_setting,
     read_params_file,
-    refuse_null_character,
+    refuse_misread_value,
 )
 
 Env = Literal["dev", "prod"]
@@ -293,7 +293,7 @@ class Settings(BaseSettings):
     )
     synth_seed: int = _setting(2020, "Random seed of the synthetic year.", ge=0)
 
-    _refuse_null = field_validator("*", mode="before")(refuse_null_character)
+    _refuse_misread = field_validator("*", mode="before")(refuse_misread_value)
 
     @field_validator("store", "data_dir", "zone_lookup_file", "zone_map_file", "params")
     @classmethod

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import TomlConfigSettingsSource
 
@@ -38,13 +38,16 @@ PATTERN_DESCRIPTIONS = {  # error messages
 }
 
 
-def refuse_null_character(value: Any) -> Any:
-    """Return a value of a setting. No path or name can have a null character.
+def refuse_misread_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+    """Return a value of a setting, unless toytip would read another value than its author meant.
 
-    Raises PydanticCustomError.
+    No path or name can have a null character, and no number is true or false. Raises
+    PydanticCustomError.
     """
     if isinstance(value, str) and "\0" in value:
         raise PydanticCustomError("null_character", "Must not contain a null character")
+    if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+        raise PydanticCustomError("boolean", "Must not be true or false")
     return value
 
 

@@ -82,6 +82,18 @@ def test_a_number_that_json_lacks_is_an_error(name, number, monkeypatch):
         Settings.load()
 
 
+@pytest.mark.parametrize("text", ["rounds = true", "workers = false", "gamma = true", "store = true"])
+def test_a_number_or_a_text_cannot_be_true_or_false(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text(text)
+    name, value = text.split(" = ")
+    message = f"cannot use setting {name}={value.capitalize()}: must not be true or false"
+    with pytest.raises(ConfigError, match=message):
+        Settings.load()
+    (tmp_path / "toytip.toml").write_text("full_refresh = true")
+    assert Settings.load().full_refresh
+
+
 def test_an_unknown_key_in_the_settings_file_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toytip.toml").write_text('featurset = "seed"\n[clusters.lab]\nkind = "local"\n')
