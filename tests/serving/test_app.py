@@ -191,6 +191,12 @@ def test_health_openapi_and_metrics(app, served_model):
     assert 'toytip_requests_total{status="200"}' in metrics
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/metrics"])
+def test_a_request_for_the_headers_only(path, app):
+    headers, page = app.send(("HEAD", path, {}), ("GET", path, {}))
+    assert (headers.status_code, headers.headers["content-type"]) == (200, page.headers["content-type"])
+
+
 def test_the_example_of_the_guide_is_complete(make_client):
     """The request of `curl` in the guide has all columns of a model of green taxis."""
     page = Path(__file__).parents[2] / "docs" / "how-to" / "serve-a-model.md"

@@ -303,6 +303,15 @@ def test_the_output_can_be_in_the_home_folder(tmp_path, monkeypatch):
             pass
 
 
+def test_the_scores_are_written_to_the_file_of_a_link(tmp_path):
+    link, file = tmp_path / "scores.csv", tmp_path / "today"
+    link.symlink_to(file)
+    with batch_files.open_answer_writer("-", str(link), io.BytesIO()):
+        pass
+    assert link.is_symlink()
+    assert file.read_text().startswith('"row"')
+
+
 def test_the_suffix_of_the_output_can_be_in_upper_case(tmp_path):
     output = tmp_path / "SCORES.CSV"
     with batch_files.open_answer_writer("-", str(output), io.BytesIO()):

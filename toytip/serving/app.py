@@ -130,12 +130,14 @@ class Server:
 
 
 def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
+    @app.head("/", include_in_schema=False)
     @app.get("/", responses=JSON_RESPONSES["/"], response_model=None)
     async def start() -> dict[str, Any]:
         """Return the models of the server with their required columns, and the endpoints."""
         page: dict[str, Any] = to_json(start_page(server.models))
         return page
 
+    @app.head("/docs", response_class=HTMLResponse, include_in_schema=False)
     @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
     async def docs(request: fastapi.Request) -> str:
         """Return a page that documents the server."""
@@ -145,11 +147,13 @@ def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
 def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
     app.add_middleware(RequestLog, metrics=server.metrics, write=server.write_access_log)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", responses=JSON_RESPONSES["/healthz"], response_model=None)
     async def healthz() -> dict[str, Any]:
         """Return the status of the server, and the versions of the current models by taxi type."""
         return {"status": "ok", "models": {taxi: model.version for taxi, model in server.models.items()}}
 
+    @app.head("/metrics", response_class=PlainTextResponse, include_in_schema=False)
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
         """Return the metrics of the server in the format of Prometheus."""

@@ -153,14 +153,15 @@ def open_answer_writer(trips: str, output: str | None, stdout: BinaryIO) -> Iter
             f"cannot write the scores to {output}: it is the file with the trips",
             hint="Set --output to a different file.",
         )
-    if target.suffix.lower() not in SUFFIXES:
+    if (suffix := target.suffix.lower()) not in SUFFIXES:
         raise ConfigError(
             f"cannot write the output: unknown suffix {target.suffix!r}", hint="Use .parquet, .csv or .jsonl."
         )
+    target = Path(os.path.realpath(target))  # a link stays a link
     partial = target.with_name(f".{target.name}.part")
     try:
         with contextlib.ExitStack() as stack:
-            yield _file_writer(partial, target.suffix.lower(), stack)
+            yield _file_writer(partial, suffix, stack)
         partial.replace(target)
     except OSError as error:
         raise ToytipError(
