@@ -45,6 +45,21 @@ os.environ["XDG_STATE_HOME"] = _STATE_FOLDER.name
 os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")
 
 
+# The stores that all tests of a process share, with the names of their runs.
+_SHARED_STORES: dict[Path, list[str]] = {}
+
+
+def _share_store(store: Path) -> Path:
+    """Return a store to which no test may publish a run from now on."""
+    _SHARED_STORES[store] = _run_names(store)
+    assert _SHARED_STORES[store]
+    return store
+
+
+def _run_names(store: Path) -> list[str]:
+    return sorted(path.name for path in store.glob("*/_runs/*"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that start workers first, so that short files keep all processes busy later."""
     slow = {item.path for item in items if item.get_closest_marker("cluster")}
@@ -61,6 +76,8 @@ def process_state() -> Iterator[None]:
         if not name.startswith(COMMAND_VARIABLES):
             del os.environ[name]
     os.environ.update(variables)
+    for store, runs in _SHARED_STORES.items():
+        assert _run_names(store) == runs, "the test published a run to a shared store: use a copy"
 
 
 @pytest.fixture
@@ -127,7 +144,7 @@ def two_runs(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     )
     other = ("--segment", "card", "--feature-set", "dropoff", "--validation-month", "none")
     second = parse_summary(run_toytip(*common, "--version-id", "vb", "--rounds", 8, *other))
-    return store, [first, second]
+    return _share_store(store), [first, second]
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +158,7 @@ def three_month_run(
     for path in sorted(synthetic.glob("*.parquet"))[:3]:
         shutil.copy2(path, folder)
     summary = parse_summary(run_toytip("run", "--source", folder, "--store", root / "st", *FAST_RUN))
-    return folder, root / "st", summary
+    return folder, _share_store(root / "st"), summary
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +172,7 @@ def model_run(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Mode
     folder = Path(summary["tables"]["predictions"]["path"])
     parts = [pq.read_table(file, partitioning=None).to_pandas() for file in folder.rglob("*.parquet")]
     predictions = pd.concat(parts).set_index("trip_id")
-    return ModelRun(store, months, sorted(source.glob("*.parquet")), predictions)
+    return ModelRun(_share_store(store), months, sorted(source.glob("*.parquet")), predictions)
 
 
 @pytest.fixture(scope="session")

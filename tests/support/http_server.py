@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import ssl
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,6 +52,13 @@ class Handler(BaseHTTPRequestHandler, abc.ABC):
         return body
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing about a client that closes its connection before the end of an answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def serve(
     handler: type[BaseRequestHandler], certificate: Path | None = None, **attributes: Any
@@ -59,7 +67,7 @@ def serve(
 
     `attributes` are class attributes of the handler.
     """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), attributes))
+    server = _Server(("127.0.0.1", 0), type("Handler", (handler,), attributes))
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
