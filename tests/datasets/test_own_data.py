@@ -230,6 +230,14 @@ def test_a_module_declares_one_data_set():
         own(MODULE + second)
 
 
+def test_a_block_can_declare_the_data_set(meters):
+    start, end = MODULE.index("meters = "), MODULE.index("@label")
+    declaration = MODULE[start:end].replace("\n", "\n    ")
+    project = own(f"{MODULE[:start]}if True:\n    {declaration}\n{MODULE[end:]}")
+    assert project.name == meters.name
+    assert project.code_of("clean") != meters.code_of("clean")
+
+
 def test_a_project_with_data_of_its_own_reads_no_other_files(tmp_path):
     file = tmp_path / "meters.py"
     file.write_text(MODULE)

@@ -400,7 +400,7 @@ def test_an_edit_changes_the_code_of_its_stages_only(project, change, stages):
 
 def test_code_that_reads_names_at_run_time_depends_on_the_whole_module():
     source = "A = 1\ndef used():\n    return globals()['A']\n"
-    assert ModuleCode(source, "x.py").digest("used") != ModuleCode(source.replace("1", "2"), "x.py").digest(
+    assert ModuleCode(source, "x.py").digest(["used"]) != ModuleCode(source.replace("1", "2"), "x.py").digest(
         "used"
     )
 

@@ -1,7 +1,8 @@
 """Digests of the code of functions, so that an edit runs only the stages that it changes.
 
 The digest of a function contains the function and everything at the top level of its module that
-it uses, directly or through other functions. Comments and empty lines do not count.
+it uses, directly or through other functions, in the order of the file. Comments and empty lines do
+not count. A statement whose effect the syntax tree does not show counts for every function.
 """
 
 from __future__ import annotations
@@ -10,70 +11,187 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 
-# Calls that can read names which the syntax tree does not contain. Everything then counts.
-_DYNAMIC_NAMES = frozenset({"globals", "locals", "vars", "eval", "exec", "__import__", "getattr", "setattr"})
+from toytip.datasets.project.packages import describe_package
+
+# Code that can read or change names which the syntax tree does not contain. Everything then counts.
+_DYNAMIC_NAMES = frozenset(
+    {
+        *("globals", "locals", "vars", "eval", "exec", "getattr", "setattr", "delattr", "attrgetter"),
+        *("__import__", "__builtins__", "__dict__", "__globals__", "_getframe", "modules", "query"),
+        *("builtins", "gc", "import_module", "importlib", "inspect"),
+    }
+)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Import = ast.Import | ast.ImportFrom
+_Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
+# Nodes that can change an object that exists, such as an iterator.
+_ACTIONS = (ast.Call, ast.comprehension, ast.Starred, ast.AugAssign)
+_CONSTANTS = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.expr_context)
 
 
 class ModuleCode:
     """The statements of a module, by the names that they define."""
 
     def __init__(self, source: str, file: str) -> None:
-        body = ast.parse(source, file).body
+        self._body = [item for item in ast.parse(source, file).body if not _is_text(item)]
         self._definitions: dict[str, list[ast.stmt]] = {}
-        self._always: list[ast.stmt] = []
         self.repeated: dict[str, int] = {}
         """Names of functions that are defined more than once, with the line of the last one."""
-        for statement in body:
-            names = tuple(_defined_names(statement))
-            for name in names:
-                if name in self._definitions and isinstance(statement, ast.FunctionDef):
-                    self.repeated[name] = statement.lineno
-                self._definitions.setdefault(name, []).append(statement)
-            if not names and not _is_text(statement):
-                self._always.append(statement)
-        used = {node.id for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Name)}
-        if used & _DYNAMIC_NAMES:
-            self._always = body
+        for statement in self._body:
+            if isinstance(statement, ast.FunctionDef) and statement.name in self._definitions:
+                self.repeated[statement.name] = statement.lineno
+            self._define(statement, _defined_names(statement))
+        for statement in self._body:
+            self._define(statement, _global_names(statement))
+        self._used_names = set(_used_names(self._body))
+        is_dynamic = not _DYNAMIC_NAMES.isdisjoint(_identifiers(self._body))
+        self._always = [item for item in self._body if is_dynamic or self._counts_always(item)]
+        for statement, names in [(item, list(self._changed_names(item))) for item in self._body]:
+            self._define(statement, names)
+
+    def _define(self, statement: ast.stmt, names: Iterable[str]) -> None:
+        for name in dict.fromkeys(names):
+            self._definitions.setdefault(name, []).append(statement)
 
     def line_of(self, name: str) -> int:
-        """Return the line of the last statement that defines a name."""
-        return self._definitions[name][-1].lineno
+        """Return the line of the first statement that defines a name. 1 for a star import."""
+        return next((item.lineno for item in self._definitions.get(name, ())), 1)
 
-    def digest(self, name: str) -> str:
-        """Return the digest of the code of a function."""
-        statements = [*self._always, *self._used_by([*self._definitions.get(name, ()), *self._always])]
-        code = sorted({ast.dump(statement) for statement in statements})
+    def digest(self, names: Iterable[str]) -> str:
+        """Return the digest of the code of a function or value, which has these names."""
+        used = self.statements_of(names)
+        packages = sorted({name for item in used for name in _imported_packages(item)})
+        code = [*map(ast.dump, used), *filter(None, map(describe_package, packages))]
         return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
 
-    def _used_by(self, statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-        """Yield statements and everything that they use."""
-        pending, visited = list(statements), set[int]()
+    def statements_of(self, names: Iterable[str]) -> list[ast.stmt]:
+        """Return the statements that determine the values of names, in order."""
+        defined = [item for name in names for item in self._definitions.get(name, ())]
+        return self._used_by([*defined, *self._always])
+
+    def _used_by(self, nodes: Iterable[ast.AST]) -> list[ast.stmt]:
+        """Return the statements among nodes, and all statements that the nodes use, in order."""
+        pending, visited = list(nodes), set[int]()
         while pending:
-            statement = pending.pop()
-            if id(statement) in visited:
-                continue
-            visited.add(id(statement))
-            yield statement
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Name):
-                    pending.extend(self._definitions.get(node.id, ()))
+            node = pending.pop()
+            if id(node) not in visited:
+                visited.add(id(node))
+                for name in _used_names([node]):
+                    pending.extend(self._definitions.get(name, ()))
+        return [item for item in self._body if id(item) in visited]
+
+    def _counts_always(self, statement: ast.stmt) -> bool:
+        """Return whether a statement does not only define names that the module uses."""
+        if isinstance(statement, _Import):  # an unused import can have an effect
+            return self._used_names.isdisjoint(_defined_names(statement))
+        if isinstance(statement, _Assignment | ast.Delete):
+            places = (node for node in ast.walk(statement) if isinstance(node, ast.Attribute | ast.Subscript))
+            return any(not isinstance(node.ctx, ast.Load) for node in places)
+        return not isinstance(statement, _Function | ast.ClassDef)
+
+    def _changed_names(self, statement: ast.stmt) -> Iterator[str]:
+        """Yield the names of objects that a statement can change when it is executed."""
+        for used in self._used_by(self._effects(statement)):
+            if used is not statement and _is_changeable(used):
+                yield from _defined_names(used)
+        for decorator in getattr(statement, "decorator_list", ()):
+            if self._is_own(decorator) and any(
+                isinstance(node, ast.Attribute) for node in ast.walk(decorator)
+            ):
+                yield _root(decorator)  # such as the function in `@function.register`
+
+    def _effects(self, statement: ast.stmt) -> list[ast.AST]:
+        """Return the nodes through which a statement can change objects that exist."""
+        if not isinstance(statement, _Function | ast.ClassDef):
+            return [statement] if _acts(statement) else []
+        called: list[ast.expr] = list(statement.decorator_list)
+        if isinstance(statement, ast.ClassDef):
+            called += [*statement.bases, *(keyword.value for keyword in statement.keywords)]
+            inner = [node for item in statement.body for node in self._effects(item)]
+        else:
+            defaults = [*statement.args.defaults, *statement.args.kw_defaults]
+            inner = [node for node in defaults if node is not None and _acts(node)]
+        return [*filter(self._is_own, called), *inner]
+
+    def _is_own(self, called: ast.expr) -> bool:
+        """Return whether a decorator or base class is code of the module, and can have a state."""
+        name = _root(called)
+        return any(not isinstance(item, _Import) for item in self._definitions.get(name, ()))
 
 
 def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
+def _acts(node: ast.AST) -> bool:
+    return any(isinstance(inner, _ACTIONS) for inner in ast.walk(node))
+
+
+def _is_changeable(statement: ast.stmt) -> bool:
+    """Return whether a statement defines an object that has a state, such as a dict or a class."""
+    if isinstance(statement, _Assignment) and statement.value is not None:
+        return not all(isinstance(node, _CONSTANTS) for node in ast.walk(statement.value))
+    if isinstance(statement, ast.ClassDef):  # a class that only lists values has no state
+        return not all(
+            isinstance(item, ast.AnnAssign | ast.Pass) or _is_text(item) for item in statement.body
+        )
+    return not isinstance(statement, _Function | _Import | ast.AnnAssign | ast.Delete)
+
+
+def _root(node: ast.expr) -> str:
+    """Return the name with which an expression such as `name.attribute(1)` starts."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _used_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    return (inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name))
+
+
+def _identifiers(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names of variables, attributes and imports in nodes."""
+    yield from _used_names(nodes)
+    for inner in (inner for node in nodes for inner in ast.walk(node)):
+        if isinstance(inner, ast.Attribute):
+            yield inner.attr
+        elif isinstance(inner, ast.alias):
+            yield from inner.name.split(".")
+
+
 def _defined_names(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement at the top level of a module defines, if it is simple."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-    elif isinstance(statement, ast.Import | ast.ImportFrom):
-        for alias in statement.names:
-            if alias.name != "*":
-                yield (alias.asname or alias.name).partition(".")[0]
-    elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        for target in targets:
-            for node in ast.walk(target):
-                if isinstance(node, ast.Name):
-                    yield node.id
+    """Yield the names that a statement at the top level of a module defines when it is executed."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(name := getattr(node, "name", None), str):  # functions, classes, except, match
+            yield name
+        if isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
+        pending += [inner for inner in ast.iter_child_nodes(node) if not _is_local(node, inner)]
+
+
+def _is_local(node: ast.AST, inner: ast.AST) -> bool:
+    """Return whether the names that a part of a node defines are not names of the module."""
+    if isinstance(node, ast.comprehension):
+        return inner is node.target
+    body = getattr(node, "body", ()) if isinstance(node, _Function | ast.ClassDef) else ()
+    return inner in body or isinstance(inner, ast.Lambda)
+
+
+def _global_names(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names of the module that functions in a statement define."""
+    return (name for node in ast.walk(statement) if isinstance(node, ast.Global) for name in node.names)
+
+
+def _imported_packages(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names of the packages that a statement imports."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]

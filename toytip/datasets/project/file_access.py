@@ -1,4 +1,4 @@
-"""Forbid a module of a project to read files while it is executed.
+"""Forbid a module of a project to read files, except in the functions of reference tables.
 
 Workers and models execute the module on machines that do not have the files. A change of such a
 file would also not change the digest of the code, so that a run would not notice it.
@@ -36,9 +36,13 @@ _IMPORT_SYSTEM = "<frozen importlib"
 _EXECUTED: list[str] = []
 
 
+class FileAccessError(ConfigError):
+    """The code of a module reads a file that other machines do not have."""
+
+
 @contextlib.contextmanager
 def forbid_reading(module: str) -> Iterator[None]:
-    """Raise ConfigError if the code at the top level of a module reads a file."""
+    """Raise FileAccessError if the code of a module reads a file in this context."""
     _add_hook()
     _EXECUTED.append(module)
     try:
@@ -60,8 +64,8 @@ def _check_event(event: str, arguments: tuple[Any, ...]) -> None:
         return
     file = os.fsdecode(path)
     if _is_data(file) and _is_opened_by(inspect.currentframe(), _EXECUTED[-1]):
-        raise ConfigError(
-            f"it reads the file {file} outside of a function",
+        raise FileAccessError(
+            f"it reads the file {file} outside of a function with @reference",
             hint="Read files in a function with @reference, or write the values into the module.",
         )
 

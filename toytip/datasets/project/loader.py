@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from toytip.core.dataset.dataset import WHOLE_DATASET, Dataset
+from toytip.core.dataset.declarations import Reference
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.own import OwnDataset
 from toytip.core.dataset.reference import ReferenceRows
 from toytip.datasets.project.code import ModuleCode
 from toytip.datasets.project.execution import EXECUTION, execute_module
+from toytip.datasets.project.outside import find_outside_value
 from toytip.datasets.project.own import complete_own, own_base
 from toytip.datasets.project.own_check import check_features, check_own
-from toytip.datasets.project.parts import Parts, check_parts, collect_parts, extend_dataset
+from toytip.datasets.project.parts import Parts, check_parts, collect_parts, extend_dataset, part_of
 from toytip.datasets.project.references import join_references
 from toytip.datasets.project.trial import record_needs, try_parts
 from toytip.datasets.project.trust import require_trusted, trust_module
@@ -71,6 +73,7 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
     code = ModuleCode(module.source, module.file)
     parts = collect_parts(namespace, module.file)
     own = _own_part(namespace, module, code) if parts.own else None
+    digests = _digests_of(parts, namespace, code) | _digest_of_own(own, code)
     base = base or _own_base(parts, own)
     check_parts(parts, base, code)
     parts = join_references(record_needs(parts.guarded(), base), module.references, base)
@@ -78,11 +81,7 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
         extend_dataset(base, parts),
         name=module.file,
         module=module,
-        part_code={
-            **({WHOLE_DATASET: code.digest(own.variable)} if own else {}),
-            **{part.name: code.digest(part.name) for part in parts.all},
-            **{rows.name: rows.digest for rows in module.references},
-        },
+        part_code=digests | {rows.name: rows.digest for rows in module.references},
     )
     if parts.own and own:
         check_features(parts.own, extended, own.part)
@@ -90,6 +89,36 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
     if all(rows.is_complete for rows in module.references):  # a reader of a store has no rows
         try_parts(parts, extended)
     return extended
+
+
+def _digests_of(parts: Parts, namespace: Mapping[str, Any], code: ModuleCode) -> dict[str, str]:
+    """Return the digests of the code of parts, except reference tables, by name of the part.
+
+    A part can have other names in the module, for example `far` for `far = make(10)`.
+    """
+    digests = {}
+    for declared in parts.all:
+        if not isinstance(declared, Reference):
+            names = [name for name, value in namespace.items() if value is declared]
+            _forbid_outside_values(part_of(declared), code, names)
+            digests[declared.name] = code.digest(names)
+    return digests
+
+
+def _digest_of_own(own: _OwnPart | None, code: ModuleCode) -> dict[str, str]:
+    if own is None:
+        return {}
+    _forbid_outside_values(own.part, code, [own.variable])
+    return {WHOLE_DATASET: code.digest([own.variable])}
+
+
+def _forbid_outside_values(part: Part, code: ModuleCode, names: Sequence[str]) -> None:
+    """Raise ConfigError if a part depends on a value that can differ between machines and runs."""
+    if value := find_outside_value(code.statements_of(names)):
+        hint = (
+            "Write the value into the module. Only a function with @reference can read values from outside."
+        )
+        raise part.error(f"its code reads {value}", hint)
 
 
 class _OwnPart(NamedTuple):

@@ -122,6 +122,7 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
         if part.name in code.repeated:
             cause = "the module defines this name twice"
             raise part.error(cause, "Rename one of the functions.", code.repeated[part.name])
+    _forbid_equal_names(parts)
     for rule in parts.rules:
         if rule.name in base.reject_reasons:
             raise part_of(rule).error("toytip has a rule of this name", "Rename the function.")
@@ -141,6 +142,17 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
         _forbid_leaks(part, needs, extended)
         _forbid_features(part, needs, parts, base)
         _require_columns(part, needs, sorted(usable))
+
+
+def _forbid_equal_names(parts: Parts) -> None:
+    """Raise ConfigError if two parts have the same name, for example two results of a function."""
+    kinds: dict[str, str] = {}
+    for declared in parts.all:
+        part = part_of(declared)
+        if part.name in kinds:
+            cause = f"the module declares a {kinds[part.name]} of the same name"
+            raise part.error(cause, "Set another __name__ before you declare the function.")
+        kinds[part.name] = part.kind
 
 
 def _check_label(label: Label, base: Dataset) -> None:

@@ -20,9 +20,10 @@ from toytip.core.dataset.declarations import Field, Rule
 from toytip.core.number_values import read_amounts, replace_texts
 from toytip.core.schema import Column
 from toytip.core.tables import TRIPS
+from toytip.datasets.project.file_access import FileAccessError, forbid_reading
 from toytip.datasets.project.parts import Declared, Parts, function_of, part_of
 from toytip.datasets.project.time_limit import limit_time
-from toytip.datasets.project.user_code import NUMBER_KINDS, TRUTH_KINDS
+from toytip.datasets.project.user_code import NUMBER_KINDS, TRUTH_KINDS, line_in
 
 # A Wednesday. The rows are from two days.
 TRIAL_START = dt.datetime(2023, 6, 14)  # noqa: DTZ001 - source files have local times
@@ -63,6 +64,17 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _watched(declared: Declared) -> Iterator[None]:
+    """Raise ConfigError if a part takes too long, or reads a file. Show no warnings."""
+    part = part_of(declared)
+    try:
+        with _quiet(), limit_time(part), forbid_reading(part.file):
+            yield
+    except FileAccessError as error:
+        raise part.error(str(error), error.hint, line_in(error, part.file)) from error
+
+
 def record_needs(parts: Parts, base: Dataset) -> Parts:
     """Return the parts with the columns that each rule uses in the trial."""
     return replace(parts, rules=tuple(replace(rule, needs=_used_columns(rule, base)) for rule in parts.rules))
@@ -70,7 +82,7 @@ def record_needs(parts: Parts, base: Dataset) -> Parts:
 
 def _used_columns(rule: Rule, base: Dataset) -> tuple[str, ...]:
     rows = _RecordedRows(trial_rows(base))
-    with _quiet(), limit_time(part_of(rule)):
+    with _watched(rule):
         rule.rejects(rows)
     # A rule can read all columns at once, for example as a frame.
     return tuple(name for name in rows if name in rows.used) or tuple(rows)
@@ -105,7 +117,7 @@ def try_parts(parts: Parts, dataset: Dataset) -> None:
 def _try_part(declared: Declared, trips: Mapping[str, Values], kinds: str) -> None:
     """Raise ConfigError if the values of a part have another kind, or depend on other rows."""
     compute: Callable[[Columns], Values] = function_of(declared)
-    with _quiet(), limit_time(part_of(declared)):
+    with _watched(declared):
         values = compute(trips)
         if values.dtype.kind not in kinds:
             numbers = "True or False" if kinds == TRUTH_KINDS else "numbers"
