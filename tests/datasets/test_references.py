@@ -70,6 +70,31 @@ def test_a_feature_gets_the_rows_that_were_known_when_it_becomes_available(proje
     assert features["long_wet_trip"].tolist() == [1, 0, 0]
 
 
+@pytest.mark.parametrize("column", ["hour", "measured"])
+def test_a_time_after_the_pickup_is_too_late_by_less_than_a_microsecond(folder, column):
+    late = "2023-01-10 08:00:00.0000001"
+    hour, measured = (late if name == column else "2023-01-10 07:00" for name in ("hour", "measured"))
+    rows = f"PULocationID,hour,measured,rain\n74,{hour},{measured},1.5\n"
+    (folder / "weather.csv").write_text(rows)
+    project = load_project(read_references(module_of(WEATHER)))
+    assert features_of(project, {})["rain"].isna().tolist() == [True]
+
+
+def test_dates_of_arrow_are_times(folder):
+    change = ('"measured"])', '"measured"]).assign(measured=pd.array([DAY] * 2, "date32[pyarrow]"))')
+    source = WEATHER.replace(*change).replace("import pandas", "import datetime\nimport pandas")
+    source += "DAY = datetime.date(2023, 1, 10)\n"
+    project = load_project(read_references(module_of(source)))
+    assert features_of(project, {})["rain"].tolist() == [2.5]
+
+
+def test_a_local_variable_can_have_the_name_of_a_table(folder):
+    source = WEATHER.replace(
+        'return trips["weather.rain"]', 'weather = trips["weather.rain"]\n    return weather'
+    )
+    assert load_project(read_references(module_of(source))).features[-2].name == "rain"
+
+
 def test_a_feature_needs_the_columns_that_join_its_tables(project):
     assert project.feature_inputs["rain"] == ("PULocationID", "pickup_at")
     assert set(project.feature_inputs["long_wet_trip"]) == {
@@ -113,6 +138,7 @@ def test_a_process_without_the_rows_has_a_clear_error(folder, monkeypatch):
         features_of(project, {})
 
 
+TIMES = "T = np.datetime64('2023-01-10T07:30', 'ns') + np.array([1, 2], 'timedelta64[ns]')\n"
 # A change of the module or of the rows, and a part of the error and of the hint.
 BAD = {
     "availability of the key": (
@@ -167,6 +193,62 @@ BAD = {
         )
         for text in ("-1D", "0D", "NaT")
     },
+    "no duration": ((WEATHER.replace('"2h"', "pd.Timedelta(0)"), ROWS), "not a positive duration", "1D"),
+    "two columns": (
+        (
+            WEATHER.replace(
+                '"measured"])', '"measured"]).set_axis(["PULocationID", "hour", "measured", "hour"], axis=1)'
+            ),
+            ROWS,
+        ),
+        "the table has two columns hour",
+        "Rename",
+    ),
+    "time zone of Arrow": (
+        (
+            WEATHER.replace('"measured"])', '"measured"]).astype({"hour": "timestamp[us, UTC][pyarrow]"})'),
+            ROWS,
+        ),
+        "the times of the column hour have the time zone UTC",
+        'tz_convert("America/New_York")',
+    ),
+    "far future": (
+        (WEATHER.replace('"measured"])', '"measured"]).assign(measured=np.datetime64("300000", "s"))'), ROWS),
+        "a time of the column measured is out of range",
+        "1 to 9999",
+    ),
+    "duplicate row after rounding": (
+        (WEATHER.replace('"measured"])', '"measured"]).assign(hour=T[0], measured=T)') + TIMES, ROWS),
+        "row 1 (counted from 0) has the same PULocationID, hour, measured",
+        "Remove one",
+    ),
+    "time as key": (
+        (WEATHER.replace('"PULocationID"', '"pickup_at"'), ROWS.replace("PULocationID", "pickup_at")),
+        "there is no column pickup_at",
+        "Choose from VendorID",
+    ),
+    "ID as key": (
+        (WEATHER.replace('"PULocationID"', '"trip_id"'), ROWS.replace("PULocationID", "trip_id")),
+        "there is no column trip_id",
+        "Choose from VendorID",
+    ),
+    "direct use": (
+        (
+            WEATHER.replace('return trips["weather.rain"]', 'return trips["weather.rain"] + len(weather())'),
+            ROWS,
+        ),
+        "rain (mytips.py, line 11): its code uses the function weather, whose rows can become known later",
+        "needs",
+    ),
+    "use of all rows": (
+        (
+            WEATHER
+            + "TABLE = weather()\n@rule\ndef wet(trips):\n    return trips['fare_amount'] > TABLE.rain[0]\n",
+            ROWS,
+        ),
+        "it reads the file",
+        "@reference",
+    ),
     "no frame": (
         (WEATHER.replace('["hour", "measured"])', '["hour", "measured"]).to_dict()'), ROWS),
         "dict",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import symtable
 from collections.abc import Iterable, Iterator
 
 from toytip.datasets.project.packages import describe_package
@@ -43,7 +44,7 @@ class ModuleCode:
             self._define(statement, _defined_names(statement))
         for statement in self._body:
             self._define(statement, _global_names(statement))
-        self._used_names = set(_used_names(self._body))
+        self._uses = {id(item): frozenset(_used_names(item)) for item in self._body}
         is_dynamic = not _DYNAMIC_NAMES.isdisjoint(_identifiers(self._body))
         self._always = [item for item in self._body if is_dynamic or self._counts_always(item)]
         for statement, names in [(item, list(self._changed_names(item))) for item in self._body]:
@@ -69,6 +70,11 @@ class ModuleCode:
         defined = [item for name in names for item in self._definitions.get(name, ())]
         return self._used_by([*defined, *self._always])
 
+    def uses(self, names: Iterable[str], name: str) -> bool:
+        """Return whether the code of names uses another name."""
+        defined = [item for name in names for item in self._definitions.get(name, ())]
+        return any(item in self._definitions.get(name, ()) for item in self._used_by(defined))
+
     def _used_by(self, nodes: Iterable[ast.AST]) -> list[ast.stmt]:
         """Return the statements among nodes, and all statements that the nodes use, in order."""
         pending, visited = list(nodes), set[int]()
@@ -76,14 +82,15 @@ class ModuleCode:
             node = pending.pop()
             if id(node) not in visited:
                 visited.add(id(node))
-                for name in _used_names([node]):
+                for name in self._uses.get(id(node)) or _used_names(node):
                     pending.extend(self._definitions.get(name, ()))
         return [item for item in self._body if id(item) in visited]
 
     def _counts_always(self, statement: ast.stmt) -> bool:
         """Return whether a statement does not only define names that the module uses."""
         if isinstance(statement, _Import):  # an unused import can have an effect
-            return self._used_names.isdisjoint(_defined_names(statement))
+            defined = set(_defined_names(statement))
+            return not any(defined & self._uses[id(item)] for item in self._body if item is not statement)
         if isinstance(statement, _Assignment | ast.Delete):
             places = (node for node in ast.walk(statement) if isinstance(node, ast.Attribute | ast.Subscript))
             return any(not isinstance(node.ctx, ast.Load) for node in places)
@@ -145,15 +152,29 @@ def _root(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _used_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    return (inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name))
+def _used_names(node: ast.AST) -> Iterator[str]:
+    """Yield the names of the module that a node uses."""
+    if isinstance(node, ast.stmt):
+        yield from _module_symbols(symtable.symtable(ast.unparse(node), "<module>", "exec"))
+    else:
+        yield from (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+
+
+def _module_symbols(table: symtable.SymbolTable) -> Iterator[str]:
+    """Yield the names of the module in a scope. Local variables of functions do not count."""
+    for symbol in table.get_symbols():
+        if table.get_type() != "function" or symbol.is_global():
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from _module_symbols(child)
 
 
 def _identifiers(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield the names of variables, attributes and imports in nodes."""
-    yield from _used_names(nodes)
     for inner in (inner for node in nodes for inner in ast.walk(node)):
-        if isinstance(inner, ast.Attribute):
+        if isinstance(inner, ast.Name):
+            yield inner.id
+        elif isinstance(inner, ast.Attribute):
             yield inner.attr
         elif isinstance(inner, ast.alias):
             yield from inner.name.split(".")

@@ -101,6 +101,8 @@ def _digests_of(parts: Parts, namespace: Mapping[str, Any], code: ModuleCode) ->
         if not isinstance(declared, Reference):
             names = [name for name, value in namespace.items() if value is declared]
             _forbid_outside_values(part_of(declared), code, names)
+            for table in parts.references:
+                _forbid_direct_use(part_of(declared), code.uses(names, table.name), table.name)
             digests[declared.name] = code.digest(names)
     return digests
 
@@ -110,6 +112,14 @@ def _digest_of_own(own: _OwnPart | None, code: ModuleCode) -> dict[str, str]:
         return {}
     _forbid_outside_values(own.part, code, [own.variable])
     return {WHOLE_DATASET: code.digest([own.variable])}
+
+
+def _forbid_direct_use(part: Part, is_used: bool, table: str) -> None:
+    """Raise ConfigError if code uses all rows of a reference table."""
+    if is_used:
+        cause = f"its code uses the function {table}, whose rows can become known later"
+        hint = f'List {table} in needs of a feature, and use its columns, for example trips["{table}.value"].'
+        raise part.error(cause, hint)
 
 
 def _forbid_outside_values(part: Part, code: ModuleCode, names: Sequence[str]) -> None:

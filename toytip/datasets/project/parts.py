@@ -128,7 +128,7 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
             raise part_of(rule).error("toytip has a rule of this name", "Rename the function.")
     for reference in parts.references:
         _require_free_name(part_of(reference), base.table(TRIPS).names)
-        _require_columns(part_of(reference), reference.key, base.table(TRIPS).names)
+        _require_columns(part_of(reference), reference.key, _value_columns(base))
     if parts.label:
         _check_label(parts.label, base)
     extended = extend_dataset(base, replace(parts, features=()))
@@ -142,6 +142,12 @@ def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
         _forbid_leaks(part, needs, extended)
         _forbid_features(part, needs, parts, base)
         _require_columns(part, needs, sorted(usable))
+
+
+def _value_columns(base: Dataset) -> list[str]:
+    """Return the columns of `trips` that can be a key: neither times nor IDs."""
+    columns = base.table(TRIPS).columns
+    return [item.name for item in columns if item.name in base.fields_by_name and "time" not in item.dtype]
 
 
 def _forbid_equal_names(parts: Parts) -> None:

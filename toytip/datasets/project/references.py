@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,8 +16,10 @@ from toytip.core.columns import Columns
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Feature, Reference
 from toytip.core.dataset.module_source import ModuleSource
+from toytip.core.dataset.own import OwnDataset
 from toytip.core.dataset.reference import ReferenceRows, join_rows
 from toytip.core.text import plural
+from toytip.core.time_values import NEW_YORK
 from toytip.datasets.project.execution import execute_module
 from toytip.datasets.project.parts import Parts, is_of_file, moment_of, needed_columns, part_of
 from toytip.datasets.project.user_code import NUMBER_KINDS, Part
@@ -30,21 +33,21 @@ def read_references(module: ModuleSource) -> ModuleSource:
 
     Raises ConfigError if a table cannot be read, or if its columns cannot be used.
     """
-    declared = [
-        value
-        for value in vars(execute_module(module)).values()
-        if isinstance(value, Reference) and is_of_file(value, module.file)
-    ]
-    return replace(module, references=tuple(_read_rows(item) for item in dict.fromkeys(declared)))
+    values = list(vars(execute_module(module)).values())
+    declared = [item for item in values if isinstance(item, Reference) and is_of_file(item, module.file)]
+    zone = next((item.time_zone for item in values if isinstance(item, OwnDataset)), NEW_YORK)
+    return replace(module, references=tuple(_read_rows(item, zone) for item in dict.fromkeys(declared)))
 
 
-def _read_rows(declared: Reference) -> ReferenceRows:
+def _read_rows(declared: Reference, zone: str) -> ReferenceRows:
     part = part_of(declared)
     with part.describe_errors({}):
         frame = declared.load()
     if not isinstance(frame, pd.DataFrame):
         raise part.error(f"it returns a {type(frame).__name__}", "Return a pandas DataFrame.")
-    times = [_times_of(part, frame, name) for name in (declared.valid_at, declared.known_at)]
+    if not frame.columns.is_unique:
+        raise part.error(f"the table has two columns {_repeated(frame.columns)}", "Rename one of them.")
+    times = [_times_of(part, frame, name, zone) for name in (declared.valid_at, declared.known_at)]
     names = [name for name in frame.columns if name not in (declared.valid_at, declared.known_at)]
     if missing := [name for name in declared.key if name not in names]:
         raise part.error(f"the table has no column {missing[0]}", f"It has {', '.join(map(str, frame))}.")
@@ -55,25 +58,52 @@ def _read_rows(declared: Reference) -> ReferenceRows:
             f"the table has {plural(frame.size, 'value')}, and at most {MAX_VALUES:,} are possible",
             "Leave out columns and rows that no feature uses.",
         )
+    _require_few_groups(part, [frame[name] for name in declared.key], times[0])
     numbers = {str(name): _numbers_of(part, frame[name], is_key=name in declared.key) for name in names}
-    _forbid_duplicates(part, declared, frame)
+    known = {declared.valid_at: times[0], declared.known_at: times[1]}
+    _forbid_duplicates(part, declared, frame.assign(**known))
     return ReferenceRows.of(declared.name, declared.key, _duration_of(part, declared), times, numbers)
 
 
-def _times_of(part: Part, frame: pd.DataFrame, name: str) -> npt.NDArray[Any]:
+def _require_few_groups(part: Part, keys: Sequence[pd.Series[Any]], times: npt.NDArray[Any]) -> None:
+    """Raise ConfigError if the combinations of keys and times do not have a number each."""
+    sizes = [*(key.nunique() for key in keys), len(np.unique(times)) + 1]
+    if math.prod(sizes) >= 2**63:
+        cause = f"the columns of its key have {' x '.join(map(str, sizes[:-1]))} combinations"
+        raise part.error(cause, "Use fewer columns as the key, or columns with fewer values.")
+
+
+def _repeated(names: pd.Index[Any]) -> str:
+    return str(names[names.duplicated()][0])
+
+
+def _times_of(part: Part, frame: pd.DataFrame, name: str, zone: str) -> npt.NDArray[Any]:
+    """Return the times of a column in microseconds, rounded up: no row is known too early."""
     if name not in frame.columns:
         raise part.error(f"the table has no column {name}", f"It has {', '.join(map(str, frame))}.")
     column = frame[name]
-    if getattr(column.dtype, "tz", None) is not None:
-        hint = f'Convert it to local times without a time zone: frame["{name}"].dt.tz_convert("America/New_York").dt.tz_localize(None).'
-        raise part.error(f"the times of the column {name} have the time zone {column.dtype.tz}", hint)
     if column.dtype.kind != "M":
         hint = f'Convert it, for example with pd.read_csv(file, parse_dates=["{name}"]).'
         raise part.error(f"the column {name} has values of type {column.dtype}, not times", hint)
+    if (own_zone := _zone_of(column)) is not None:
+        hint = f'Convert it to local times without a time zone: frame["{name}"].dt.tz_convert("{zone}").dt.tz_localize(None).'
+        raise part.error(f"the times of the column {name} have the time zone {own_zone}", hint)
     if column.isna().any():
         row = int(np.argmax(column.isna()))
         raise part.error(f"the column {name} has no time in row {row} (counted from 0)", "Remove this row.")
-    return np.asarray(column)
+    times = np.asarray(column)
+    times = times if times.dtype.kind == "M" else times.astype("datetime64[us]")  # dates of Arrow
+    years = times.astype("datetime64[Y]").astype(np.int64) + 1970
+    if not ((years >= 1) & (years <= 9999)).all():
+        raise part.error(f"a time of the column {name} is out of range", "Use years from 1 to 9999.")
+    floors = times.astype("datetime64[us]")
+    return np.asarray(floors + (floors < times).astype("timedelta64[us]"))
+
+
+def _zone_of(column: pd.Series[Any]) -> Any:
+    """Return the time zone of a column of times of NumPy or Arrow, or None without one."""
+    arrow = getattr(column.dtype, "pyarrow_dtype", None)
+    return getattr(column.dtype, "tz", None) or getattr(arrow, "tz", None)
 
 
 def _forbid_duplicates(part: Part, declared: Reference, frame: pd.DataFrame) -> None:
@@ -98,7 +128,7 @@ def _numbers_of(part: Part, column: pd.Series[Any], *, is_key: bool) -> npt.NDAr
 
 def _duration_of(part: Part, declared: Reference) -> int:
     """Return the duration for which rows are valid, in microseconds. 0 without a limit."""
-    if not declared.valid_for:
+    if declared.valid_for == "":
         return 0
     hint = 'Use a duration such as "1D" or "3h".'
     try:
