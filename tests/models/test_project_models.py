@@ -1,13 +1,16 @@
 """A model of a project carries the module, and needs no file of the project."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tests.support.models import NO_REFERENCE, make_card, train_model
+from tests.support.meters import MODULE
+from tests.support.models import MONTHS, NO_REFERENCE, make_card, train_model
 from tests.support.projects import MYTIPS, module_of
 from tests.support.trips import SCORING_TRIP
+from toytip.core.splits import plan_split
 from toytip.datasets.project.loader import load_project
 from toytip.models import raw_trips, scoring
 from toytip.models.package import PACKAGE_FILES_FOLDER, load_package, write_package
@@ -84,4 +87,33 @@ def test_a_champion_is_comparable_if_its_features_and_label_are_the_same(project
     edited = load_project(module_of(MYTIPS.replace(*change)))
     model = replace(champion, encoding=replace(champion.encoding, dataset=edited))
     found = incomparable_reason(champion, model)
+    assert (reason in found) if reason else not found
+
+
+# An edit of a declared data set, and the column that is then computed in another way.
+EDITS_OF_OWN_DATA = {
+    "description": (("Number of the meter, from 0.", "The meter."), ""),
+    "unused alias": (('"forecast", "amount"', '"forecast", "amount", ("outlook",)'), ""),
+    "texts": (
+        ('("GAS", 0), ("HEAT PUMP", 1)', '("GAS", 1), ("HEAT PUMP", 0)'),
+        "computes heating in another way",
+    ),
+    "alias": (('("consumption",)', '("use",)'), "computes kwh in another way"),
+    "time zone": (("Europe/Berlin", "Europe/Paris"), "read_at"),
+    "label": (("HIGH_USE_KWH = 1.5", "HIGH_USE_KWH = 1.4"), "computes high_use in another way"),
+    "input of the label": (("example=0.9", 'aliases=("next",)'), "computes next_kwh in another way"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), EDITS_OF_OWN_DATA.values(), ids=EDITS_OF_OWN_DATA)
+def test_a_champion_of_own_data_is_comparable_if_its_columns_are_the_same(change, reason):
+    assert change[0] in MODULE
+
+    def model_of(source):
+        dataset, names = load_project(module_of(source, base="")), ("heating", "kwh", "hour", "meter_rate")
+        return SimpleNamespace(
+            encoding=SimpleNamespace(dataset=dataset, feature_names=names, split=plan_split(MONTHS))
+        )
+
+    found = incomparable_reason(model_of(MODULE), model_of(MODULE.replace(*change)))
     assert (reason in found) if reason else not found

@@ -187,12 +187,12 @@ def test_a_month_without_tips_is_scored_with_another_command(store, without_tips
     assert error.startswith(f"error: cannot publish features: {rejected}")
     assert " missing_value" in error
     assert error.endswith("most often because tip_amount is null)")
-    assert hint == "hint: To score trips without tips, use `toytip score`."
+    assert hint == "hint: To score trips without labels, use `toytip score`."
 
     with_march = score_month(store, without_tips, "--months", "2020-03:2020-04")
     assert with_march.returncode == 1
     assert f"warning: {rejected}" in with_march.stderr
-    assert "is null). To score trips without tips, use `toytip score`\n" in with_march.stderr
+    assert "is null). To score trips without labels, use `toytip score`\n" in with_march.stderr
     assert "error: cannot score 2020-04: the data check holds it" in with_march.stderr
 
     scores = tmp_path / "scores.parquet"

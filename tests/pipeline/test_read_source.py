@@ -58,7 +58,7 @@ def test_a_month_without_accepted_trips_is_a_warning(context):
     (warning,) = report(context, {JANUARY: [{}, {"tip_amount": None}], FEBRUARY: [{"tip_amount": None}] * 2})
     assert warning == (
         "the cleaning rules rejected all trips of 2023-02 (2 missing_value, most often because tip_amount "
-        "is null). To score trips without tips, use `toytip score`"
+        "is null). To score trips without labels, use `toytip score`"
     )
 
 

@@ -20,7 +20,7 @@ from toytip.errors import DataCheckError, StoreError
 from toytip.monitoring.month_counts import MonthSummary
 
 CHECK_SOURCE = "Check the source with `toytip source check`."
-SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
+SCORE_WITHOUT_LABELS = "To score trips without labels, use `toytip score`."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def require_accepted_rows(
     counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
     problem = f"the cleaning rules rejected all trips of {', '.join(map(str, rejected))} ({counts}"
     problem += f", most often because {missing} is null)" if missing else ")"
-    fix = SCORE_WITHOUT_TIPS if missing in leaking_columns else CHECK_SOURCE
+    fix = SCORE_WITHOUT_LABELS if missing in leaking_columns else CHECK_SOURCE
     if len(rejected) == len(months):
         raise StoreError(f"cannot publish {table}: {problem}", hint=fix)
     return f"{problem}. {fix.removesuffix('.')}"

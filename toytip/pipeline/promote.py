@@ -82,7 +82,9 @@ def incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
         return f"the champion has features that toytip no longer computes: {', '.join(removed)}"
     if theirs.label.name != ours.label.name:
         return f"the champion predicts {theirs.label.name}, and the model predicts {ours.label.name}"
-    names = (*champion.encoding.feature_names, ours.label.name)
+    features = champion.encoding.feature_names
+    inputs = (name for feature in features for name in ours.feature_inputs[feature])
+    names = dict.fromkeys((*features, *inputs, ours.label.name, *ours.label.needs))
     if changed := [name for name in names if theirs.part_code.get(name) != ours.part_code.get(name)]:
         return f"the module of the project now computes {', '.join(changed)} in another way than the champion"
     test = model.encoding.split.test

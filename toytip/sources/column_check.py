@@ -24,7 +24,7 @@ from toytip.core.time_pairs import find_contradiction, fix_of, meaning_of
 from toytip.core.time_values import count_date_orders, other_reading, zone_place
 from toytip.datasets.registry import match_dataset
 from toytip.errors import SourceError
-from toytip.monitoring.required_trips import SCORE_WITHOUT_TIPS
+from toytip.monitoring.required_trips import SCORE_WITHOUT_LABELS
 from toytip.sources.taxi_type import find_taxi
 from toytip.stages.conform import (
     CONVERT,
@@ -197,7 +197,7 @@ class _Findings:
     def _fixes_of_missing(self, field: Field) -> tuple[str, ...]:
         if self.dataset.is_own:
             return (ADD_COLUMN, NAME_COLUMN)
-        fix = SCORE_WITHOUT_TIPS if field.name in self.dataset.leaking_columns else ADD_VALUES
+        fix = SCORE_WITHOUT_LABELS if field.name in self.dataset.leaking_columns else ADD_VALUES
         return fix, DOWNLOAD_PUBLISHED
 
     def add_type(

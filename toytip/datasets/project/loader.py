@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -86,13 +87,14 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
     if parts.own and own:
         check_features(parts.own, extended, own.part)
         extended = complete_own(extended, parts.own)
+        extended = replace(extended, part_code={**_digests_of_fields(extended), **extended.part_code})
     if all(rows.is_complete for rows in module.references):  # a reader of a store has no rows
         try_parts(parts, extended)
     return extended
 
 
 def _digests_of(parts: Parts, namespace: Mapping[str, Any], code: ModuleCode) -> dict[str, str]:
-    """Return the digests of the code of parts, except reference tables, by name of the part.
+    """Return the digests of parts, except reference tables, by name of the part.
 
     A part can have other names in the module, for example `far` for `far = make(10)`.
     """
@@ -112,6 +114,12 @@ def _digest_of_own(own: _OwnPart | None, code: ModuleCode) -> dict[str, str]:
         return {}
     _forbid_outside_values(own.part, code, [own.variable])
     return {WHOLE_DATASET: code.digest([own.variable])}
+
+
+def _digests_of_fields(dataset: Dataset) -> dict[str, str]:
+    """Return the digests of everything that determines the values of fields, by name."""
+    fields = (replace(item, description="", example=None) for item in dataset.fields)
+    return {item.name: hashlib.sha256(repr(item).encode()).hexdigest()[:16] for item in fields}
 
 
 def _forbid_direct_use(part: Part, is_used: bool, table: str) -> None:
