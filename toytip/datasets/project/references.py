@@ -60,8 +60,8 @@ def _read_rows(declared: Reference, zone: str) -> ReferenceRows:
         )
     _require_few_groups(part, [frame[name] for name in declared.key], times[0])
     numbers = {str(name): _numbers_of(part, frame[name], is_key=name in declared.key) for name in names}
-    known = {declared.valid_at: times[0], declared.known_at: times[1]}
-    _forbid_duplicates(part, declared, frame.assign(**known))
+    rounded = {declared.valid_at: times[0], declared.known_at: times[1]}
+    _forbid_duplicates(part, declared, frame.assign(**rounded))
     return ReferenceRows.of(declared.name, declared.key, _duration_of(part, declared), times, numbers)
 
 
