@@ -33,10 +33,10 @@ SEGMENT_WORDS = {names.CARD: words.CARD_WORDS}
 def describe_kind(kind: str) -> str:
     """Return the rows of a kind of source files in words. A project can declare any kind.
 
-    >>> describe_kind("green"), describe_kind("meters")
-    ('green taxis', 'meters')
+    >>> describe_kind("green"), describe_kind("fhvhv"), describe_kind("meters")
+    ('green taxis', 'fhvhv', 'meters')
     """
-    return f"{kind} taxis" if kind in KINDS else kind
+    return f"{kind} taxis" if kind in names.TAXI_NUMBERS else kind
 
 
 def describe_kinds(kinds: Iterable[str]) -> str:
@@ -46,8 +46,8 @@ def describe_kinds(kinds: Iterable[str]) -> str:
     ('yellow and green taxis', 'green taxis and meters')
     """
     kinds = list(kinds)
-    taxis = [kind for kind in kinds if kind in KINDS]
-    others = [kind for kind in kinds if kind not in KINDS]
+    taxis = [kind for kind in kinds if kind in names.TAXI_NUMBERS]
+    others = [kind for kind in kinds if kind not in names.TAXI_NUMBERS]
     return join_words([*([f"{join_words(taxis)} taxis"] if taxis else []), *others])
 
 

@@ -14,7 +14,6 @@ from toytip.config import Settings
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.model import TrainedModel
-from toytip.core.text import join_words
 from toytip.datasets.registry import detect_kind, kinds_in_columns
 from toytip.datasets.words import KINDS, describe_kind, describe_kinds
 from toytip.errors import SchemaError, ToytipError
@@ -142,8 +141,8 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     taxi = detect_kind(columns, [model.encoding.dataset for model in models.values()])
     if len(models) > 1 and len(kinds := kinds_in_columns(columns)) > 1:
         raise SchemaError(
-            f"cannot select a model: the trips have the columns of {join_words(kinds)} taxis",
-            hint=f"Separate the trips of {join_words(kinds)} taxis.",
+            f"cannot select a model: the trips have the columns of {describe_kinds(kinds)}",
+            hint=f"Separate the trips of {describe_kinds(kinds)}.",
         )
     if taxi is None and len(models) > 1:
         names = " or ".join(map(_time_column, models.values()))

@@ -9,6 +9,7 @@ from toytip.core.dataset.field_names import describe_repeated
 from toytip.core.dataset.unnamed import ADD_NAMES, describe_unnamed
 from toytip.core.text import join_words
 from toytip.datasets.registry import DATASETS, kinds_in_columns, match_dataset
+from toytip.datasets.words import describe_kinds
 from toytip.errors import SourceError
 from toytip.sources.path_months import DATA_SUFFIXES
 
@@ -77,5 +78,5 @@ def _taxi_in_name(path: str, dataset: Dataset) -> str | None:
 def _merge_hint(repeated: Mapping[str, Sequence[str]]) -> str:
     kinds = kinds_in_columns([column for group in repeated.values() for column in group])
     if len(kinds) > 1:
-        return f"Write the trips of {join_words(kinds)} taxis to separate files."
+        return f"Write the trips of {describe_kinds(kinds)} to separate files."
     return "Merge the columns of each field into one, or remove all but one of them."
