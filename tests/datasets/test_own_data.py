@@ -142,6 +142,9 @@ def test_the_example_rows_have_usual_missing_and_unusual_values(meters):
 EDITS = {
     "comment": (("HIGH_USE_KWH = 1.5", "HIGH_USE_KWH = 1.5  # a lot"), ()),
     "field": (('("consumption",)', '("use",)'), ("clean", "featurize", "train")),
+    "time zone": (("Europe/Berlin", "Europe/Paris"), ("clean", "featurize", "train")),
+    "description": (("Number of the meter, from 0.", "Number of the meter."), ()),
+    "example": (("example=0.8", "example=0.7"), ()),
     "label": (("HIGH_USE_KWH = 1.5", "HIGH_USE_KWH = 1.4"), ("featurize", "train")),
     "rule": (('rows["kwh"] < 0', 'rows["kwh"] < -1'), ("clean", "train")),
 }

@@ -74,7 +74,10 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
     code = ModuleCode(module.source, module.file)
     parts = collect_parts(namespace, module.file)
     own = _own_part(namespace, module, code) if parts.own else None
-    digests = _digests_of(parts, namespace, code) | _digest_of_own(own, code)
+    digests = _digests_of(parts, namespace, code)
+    if parts.own and own:
+        _forbid_outside_values(own.part, code, [own.variable])
+        digests = {**_digests_of_own(parts.own), **digests}
     base = base or _own_base(parts, own)
     check_parts(parts, base, code)
     parts = join_references(record_needs(parts.guarded(), base), module.references, base)
@@ -87,7 +90,6 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
     if parts.own and own:
         check_features(parts.own, extended, own.part)
         extended = complete_own(extended, parts.own)
-        extended = replace(extended, part_code={**_digests_of_fields(extended), **extended.part_code})
     if all(rows.is_complete for rows in module.references):  # a reader of a store has no rows
         try_parts(parts, extended)
     return extended
@@ -109,17 +111,13 @@ def _digests_of(parts: Parts, namespace: Mapping[str, Any], code: ModuleCode) ->
     return digests
 
 
-def _digest_of_own(own: _OwnPart | None, code: ModuleCode) -> dict[str, str]:
-    if own is None:
-        return {}
-    _forbid_outside_values(own.part, code, [own.variable])
-    return {WHOLE_DATASET: code.digest([own.variable])}
-
-
-def _digests_of_fields(dataset: Dataset) -> dict[str, str]:
-    """Return the digests of everything that determines the values of fields, by name."""
-    fields = (replace(item, description="", example=None) for item in dataset.fields)
-    return {item.name: hashlib.sha256(repr(item).encode()).hexdigest()[:16] for item in fields}
+def _digests_of_own(declared: OwnDataset) -> dict[str, str]:
+    """Return the digests of a declaration and of its fields, without texts for documentation."""
+    fields = [
+        replace(item, description="", example=None, time_zone=declared.time_zone) for item in declared.fields
+    ]
+    values = {WHOLE_DATASET: replace(declared, fields=fields), **{item.name: item for item in fields}}
+    return {name: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for name, value in values.items()}
 
 
 def _forbid_direct_use(part: Part, is_used: bool, table: str) -> None:
