@@ -20,9 +20,10 @@ from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import FEATURES, PREDICTIONS
 from toytip.datasets.project.loader import load_project, own_name
 from toytip.datasets.project.parts import column_availability
-from toytip.errors import ConfigError, DataCheckError
+from toytip.errors import ConfigError, DataCheckError, SourceError
 from toytip.monitoring.required_trips import require_two_labels
 from toytip.pipeline.startup.project import read_project
+from toytip.sources.discovery import open_source
 from toytip.stages import clean, conform, preprocess, profile
 from toytip.stages.featurize import featurize
 
@@ -247,6 +248,14 @@ def test_a_project_with_data_of_its_own_reads_no_other_files(tmp_path):
     assert load_module(file).HIGH_USE_KWH == 1.5
     with pytest.raises(ConfigError, match="declares the data set meters"):
         read_project(str(file), "green")
+
+
+def test_the_hint_on_a_file_without_a_month_names_the_data_set(meters, tmp_path):
+    readings = generate_month("2024-01").head(5).assign(timestamp=pd.NaT)
+    readings.astype({"timestamp": "datetime64[us]"}).to_parquet(tmp_path / "readings.parquet")
+    with pytest.raises(SourceError, match="its name contains no month") as caught:
+        open_source(str(tmp_path / "readings.parquet"), None, None, meters)
+    assert "meters_2023-01.parquet" in caught.value.hint
 
 
 def test_the_guide_shows_the_code_of_the_example():

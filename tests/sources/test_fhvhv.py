@@ -15,6 +15,7 @@ from toytip.core.partitions import SourcePartition
 from toytip.datasets.registry import dataset_of, detect_kind, match_dataset, unusable_kind
 from toytip.datasets.tlc.fhvhv.dataset import FHVHV
 from toytip.datasets.tlc.fhvhv.synthetic import generate_month, invalid_rows, month_rows
+from toytip.datasets.words import describe_kinds
 from toytip.engine.graph import _read_source_trips
 from toytip.errors import SourceError
 from toytip.models import raw_trips
@@ -198,3 +199,8 @@ def test_a_file_without_a_month_in_its_name(tmp_path):
     write_month(tmp_path / "in", NEW, name="rides.parquet")
     source = open_source(str(tmp_path / "in"))
     assert (source.months, source.taxi) == ((NEW,), "fhvhv")
+
+
+def test_reports_do_not_call_the_cars_taxis():
+    assert FHVHV.words.title.format("Fhvhv") == "Fhvhv trips"
+    assert describe_kinds(["yellow", "fhvhv"]) == "yellow taxis and fhvhv"

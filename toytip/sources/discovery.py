@@ -325,6 +325,6 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
     if not months:
         raise SourceError(
             f"cannot use {mask_credentials(file.uri)}: its name contains no month, and neither do its rows",
-            hint="Name the file as the TLC does, for example yellow_tripdata_2023-01.parquet.",
+            hint=f"Name the file after its month, for example {file.taxi}_2023-01.parquet.",
         )
     return CheckedFile(file=file, blocks=tuple(blocks))

@@ -45,6 +45,9 @@ class ModuleCode:
         for statement in self._body:
             self._define(statement, _global_names(statement))
         self._uses = {id(item): frozenset(_used_names(item)) for item in self._body}
+        self._states = {
+            id(item): frozenset(_defined_names(item)) if _is_changeable(item) else () for item in self._body
+        }
         is_dynamic = not _DYNAMIC_NAMES.isdisjoint(_identifiers(self._body))
         self._always = [item for item in self._body if is_dynamic or self._counts_always(item)]
         for statement, names in [(item, list(self._changed_names(item))) for item in self._body]:
@@ -98,9 +101,10 @@ class ModuleCode:
 
     def _changed_names(self, statement: ast.stmt) -> Iterator[str]:
         """Yield the names of objects that a statement can change when it is executed."""
-        for used in self._used_by(self._effects(statement)):
-            if used is not statement and _is_changeable(used):
-                yield from _defined_names(used)
+        effects = self._effects(statement)
+        for used in self._used_by(effects) if effects else ():
+            if used is not statement:
+                yield from self._states[id(used)]
         for decorator in getattr(statement, "decorator_list", ()):
             if self._is_own(decorator) and any(
                 isinstance(node, ast.Attribute) for node in ast.walk(decorator)

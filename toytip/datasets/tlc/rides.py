@@ -48,7 +48,7 @@ ZONE_RATES = TargetEncoding(
         TargetRate("zone_pair_rate", "dropoff", ("PULocationID", "DOLocationID")),
     ),
 )
-REPORT_NAMES = ("hour-and-zone mean", "{} taxis")
+BASELINE_NAME = "hour-and-zone mean"
 HOUR_AND_ZONE = (Key("pickup_hour", 24), PICKUP_ZONE)
 
 

@@ -10,11 +10,11 @@ from toytip.datasets.tlc.fhvhv.monitoring import MONITORING
 from toytip.datasets.tlc.fhvhv.synthetic import SYNTHETIC
 from toytip.datasets.tlc.rides import (
     AIRPORT_SLICE,
+    BASELINE_NAME,
     BOROUGH_SLICE,
     HOUR_AND_ZONE,
     HOUR_SLICE,
     MOMENTS,
-    REPORT_NAMES,
     WEEKDAY_SLICE,
     ZONE_RATES,
     distance_slice,
@@ -37,7 +37,7 @@ FHVHV = Dataset(
     score_columns=("PULocationID", "DOLocationID"),
     target_encoding=ZONE_RATES,
     baseline=HOUR_AND_ZONE,
-    report_names=REPORT_NAMES,
+    report_names=(BASELINE_NAME, "{} trips"),
     hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_miles", "base_passenger_fare"),
     modules=stage_modules("fhvhv"),
     monitoring=MONITORING,

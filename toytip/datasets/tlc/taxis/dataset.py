@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toytip.core.dataset.dataset import Dataset
-from toytip.datasets.tlc.rides import HOUR_AND_ZONE, MOMENTS, REPORT_NAMES, ZONE_RATES, stage_modules
+from toytip.datasets.tlc.rides import BASELINE_NAME, HOUR_AND_ZONE, MOMENTS, ZONE_RATES, stage_modules
 from toytip.datasets.tlc.taxis import docs, examples, features, fields, names, rules, slices, words
 from toytip.datasets.tlc.taxis.layout import LAYOUT
 from toytip.datasets.tlc.taxis.monitoring import MONITORING
@@ -24,7 +24,7 @@ TLC = Dataset(
     score_columns=("PULocationID", "DOLocationID"),
     target_encoding=ZONE_RATES,
     baseline=HOUR_AND_ZONE,
-    report_names=REPORT_NAMES,
+    report_names=(BASELINE_NAME, "{} taxis"),
     hash_columns=("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount"),
     modules=stage_modules("taxis"),
     monitoring=MONITORING,
