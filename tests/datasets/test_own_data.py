@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from toytip.datasets.project.parts import column_availability
 from toytip.errors import ConfigError, DataCheckError, SourceError
 from toytip.monitoring.required_trips import require_two_labels
 from toytip.pipeline.startup.project import read_project
-from toytip.sources.discovery import open_source
+from toytip.sources.discovery import _with_months
 from toytip.stages import clean, conform, preprocess, profile
 from toytip.stages.featurize import featurize
 
@@ -250,11 +251,9 @@ def test_a_project_with_data_of_its_own_reads_no_other_files(tmp_path):
         read_project(str(file), "green")
 
 
-def test_the_hint_on_a_file_without_a_month_names_the_data_set(meters, tmp_path):
-    readings = generate_month("2024-01").head(5).assign(timestamp=pd.NaT)
-    readings.astype({"timestamp": "datetime64[us]"}).to_parquet(tmp_path / "readings.parquet")
+def test_the_hint_on_a_file_without_a_month_names_the_data_set():
     with pytest.raises(SourceError, match="its name contains no month") as caught:
-        open_source(str(tmp_path / "readings.parquet"), None, None, meters)
+        _with_months(SimpleNamespace(uri="readings.parquet", taxi="meters"), None, [])
     assert "meters_2023-01.parquet" in caught.value.hint
 
 
