@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import dask.dataframe as dd
 import distributed
@@ -16,7 +17,7 @@ from toytip.cluster.workers import HostResources, choose_ranks, workers_by_addre
 from toytip.config import Settings
 from toytip.errors import DataError
 from toytip.estimators.exact_xgb import ExactXGBClassifier
-from toytip.training import driver
+from toytip.training import driver, rank
 from toytip.training.rank import is_training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -88,6 +89,27 @@ def test_a_cluster_of_threads_trains_the_same_model(workers, rows, expected, tmp
     with distributed.LocalCluster(**options) as threads, distributed.Client(threads):
         fitted = ExactXGBClassifier(**PARAMS).fit(tmp_path, "label", "weight")
     assert model_of(fitted) == expected
+
+
+def test_an_error_of_on_round_is_raised(rows, client):
+    def fail(event):
+        raise LookupError(f"round {event.round}")
+
+    with pytest.raises(LookupError, match="round 1"):
+        ExactXGBClassifier(**PARAMS, on_round=fail).fit(lazy(rows[[*FEATURES, "label"]], 2), "label")
+
+
+def test_ranks_in_threads_of_a_process_restore_its_stderr():
+    """Rank 0 begins first and ends first, so that rank 1 must not restore what rank 0 has set."""
+    stderr = os.fstat(2)
+    first, second = rank._STDERR.silenced(), rank._STDERR.silenced()
+    first.__enter__()
+    assert os.path.samestat(os.fstat(2), Path(os.devnull).stat())
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert os.path.samestat(os.fstat(2), Path(os.devnull).stat())
+    second.__exit__(None, None, None)
+    assert os.path.samestat(os.fstat(2), stderr)
 
 
 def test_labels_of_other_partitions_are_refused(rows):

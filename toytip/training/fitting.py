@@ -51,12 +51,26 @@ def fit_booster(
 
 @contextlib.contextmanager
 def _report_rounds(client: Any, topic: str, on_round: Callable[[RoundEvent], None] | None) -> Iterator[None]:
-    """Call `on_round` for each round that is reported under a topic."""
+    """Call `on_round` for each round that is reported under a topic.
+
+    Dask calls it in another thread. If it raises an error, this error is raised after the training.
+    """
     if on_round is None:
         yield
         return
-    client.subscribe_topic(topic, lambda event: on_round(RoundEvent.from_message(event[1])))
+    errors: list[Exception] = []
+
+    def report(event: Any) -> None:
+        try:
+            if not errors:
+                on_round(RoundEvent.from_message(event[1]))
+        except Exception as error:  # noqa: BLE001 - any error of the function of the user
+            errors.append(error)
+
+    client.subscribe_topic(topic, report)
     try:
         yield
     finally:
         client.unsubscribe_topic(topic)
+    if errors:
+        raise errors[0]

@@ -10,6 +10,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -212,9 +213,8 @@ def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
     shard = _SHARDS[rank]
     communicator = config.communicator
     with (
-        _silence_stderr(),
         training_process(config.boost.threads),
-        CommunicatorContext(**communicator) if communicator else contextlib.nullcontext(),
+        _connect(communicator) if communicator else contextlib.nullcontext(),
     ):
         booster, best = boost(
             shard.train,
@@ -259,13 +259,37 @@ def _save_training_scores(shard: _Shard, booster: xgb.Booster, checkpoints: Chec
 
 
 @contextlib.contextmanager
-def _silence_stderr() -> Iterator[None]:
-    """Discard XGBoost's messages about ranks, which no verbosity level disables."""
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
+def _connect(communicator: dict[str, Any]) -> Iterator[None]:
+    """Connect to the other ranks."""
+    with _STDERR.silenced(), CommunicatorContext(**communicator):
         yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
+
+
+class _Stderr:
+    """Discards XGBoost's messages about ranks, which no verbosity level disables.
+
+    All threads of a process have the same stderr, and several of them can be ranks.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._ranks, self._stderr = threading.Lock(), 0, -1
+
+    @contextlib.contextmanager
+    def silenced(self) -> Iterator[None]:
+        with self._lock:
+            if not self._ranks:
+                self._stderr = os.dup(2)
+                with Path(os.devnull).open("wb") as null:
+                    os.dup2(null.fileno(), 2)
+            self._ranks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ranks -= 1
+                if not self._ranks:
+                    os.dup2(self._stderr, 2)
+                    os.close(self._stderr)
+
+
+_STDERR = _Stderr()
