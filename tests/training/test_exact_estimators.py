@@ -333,7 +333,7 @@ def bad(few, **columns):
         (lambda few: bad(few, column_3=np.inf), {}, "column 'column_3': it contains infinity"),
         (lambda few: bad(few, label=np.arange(len(few))), {}, "Only binary classification is supported"),
         (lambda few: bad(few, label=1), {}, "the labels have 1 class"),
-        (lambda few: bad(few, w=-1.0), {"sample_weight": "w"}, "a weight is negative, missing or infinite"),
+        (lambda few: bad(few, w=-1.0), {"sample_weight": "w"}, "a weight is negative or missing"),
         (lambda few: bad(few, w=0.0), {"sample_weight": "w"}, "there are no rows"),
         (bad, {"sample_weight": "w"}, "it has no column 'w'"),
         (lambda few: bad(few).rename(columns={"column_3": "a[0]"}), {}, "XGBoost does not allow"),

@@ -97,14 +97,14 @@ class _ExactXGBModel(BaseEstimator):  # type: ignore[misc]
     @property
     def feature_importances_(self) -> npt.NDArray[np.float32]:
         """The share of each feature in the total gain of all splits."""
-        check_is_fitted(self)
+        check_is_fitted(self, "booster_")
         scores = self.booster_.get_score(importance_type="total_gain")
         names = self.booster_.feature_names or [f"f{number}" for number in range(self.n_features_in_)]
         gains = np.array([scores.get(name, 0.0) for name in names], np.float32)
         return np.asarray(gains / (gains.sum() or 1), np.float32)
 
     def _predict(self, X: Any) -> Any:  # noqa: N803
-        check_is_fitted(self)
+        check_is_fitted(self, "booster_")
         return predict_rows(self, X)
 
     def __sklearn_tags__(self) -> Any:

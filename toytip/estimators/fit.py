@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from hashlib import sha256
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,17 @@ import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from toytip.cluster.host_limits import available_cores
-from toytip.core.parameters import BoosterParams
 from toytip.core.xgboost_version import require_xgboost
 from toytip.errors import ConfigError, DataError
 from toytip.estimators import frames
 from toytip.estimators.binning import BinTable, candidate_keys, fit_edges, merge_counts
 from toytip.estimators.folder_checkpoints import FolderCheckpoints
 from toytip.estimators.frames import RowSource
+from toytip.estimators.params import booster_params, constraints_by_feature
 from toytip.estimators.raw_booster import on_raw_values
-from toytip.estimators.user_rows import as_frame, feature_names, open_rows
+from toytip.estimators.user_rows import as_frame, feature_names, open_rows, validate_rows
 from toytip.training.boosting import LearningCurve, RoundCallback, checkpoint_bytes, model_bytes
 from toytip.training.fitting import fit_booster
 from toytip.training.local import train_in_process
@@ -34,8 +35,6 @@ from toytip.training.objective import Loss
 from toytip.training.rank import RoundEvent
 from toytip.training.spec import TrainingSpec
 
-# Parameters of the estimators that have a different name in `BoosterParams`.
-_PARAM_NAMES = {"rounds": "n_estimators", "sampling_seed": "random_state"}
 # Characters that XGBoost does not allow in the name of a feature.
 _FORBIDDEN = "[]<"
 
@@ -72,10 +71,9 @@ def _fit(request: FitRequest) -> dict[str, Any]:
     names = _xgboost_names(estimator)
     validation = _open_eval_set(estimator, request.eval_set)
     is_classifier = request.loss is Loss.LOGISTIC
-    if is_classifier and not rows.is_lazy:
-        check_classification_targets(rows.labels[0])
     survey = rows.reduce(frames.survey_rows, frames.Survey.merge, is_classifier)
-    _check_rows(survey)
+    if not survey.rows:
+        raise DataError("cannot train: there are no rows")
     classes = _find_classes(survey) if is_classifier else None
     default_names = [f"f{number}" for number in range(estimator.n_features_in_)]
     table = fit_bins(rows, survey, params.max_bin, names or default_names)
@@ -100,55 +98,6 @@ def _fit(request: FitRequest) -> dict[str, Any]:
     return attributes | ({} if classes is None else {"classes_": classes})
 
 
-def estimator_params(params: BoosterParams, features: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters of a classifier that trains on features with parameters of a run."""
-    values = {_PARAM_NAMES.get(name, name): value for name, value in asdict(params).items()}
-    return values | {"monotone_constraints": params.constraints_of(features) or None}
-
-
-def booster_params(estimator: Any) -> BoosterParams:
-    """Return the parameters of an estimator. Raises DataError if a value is out of its range."""
-    values = {}
-    for name, default in asdict(BoosterParams()).items():
-        own = _PARAM_NAMES.get(name, name)
-        values[name] = getattr(estimator, own, default)
-    values["early_stopping_rounds"] = values["early_stopping_rounds"] or 0
-    values["monotone_constraints"] = ""
-    params = BoosterParams(**values)
-    for name, is_valid in {
-        "n_estimators": params.rounds >= 1,
-        "max_depth": 1 <= params.max_depth <= 20,
-        "learning_rate": 0 < params.learning_rate <= 1,
-        "max_bin": 2 <= params.max_bin <= 2**15,
-        "random_state": isinstance(params.sampling_seed, int | np.integer) and params.sampling_seed >= 0,
-        "scale_pos_weight": params.scale_pos_weight > 0,
-        **{
-            name: 0 < getattr(params, name) <= 1
-            for name in ("subsample", "colsample_bytree", "colsample_bylevel")
-        },
-        **{
-            name: getattr(params, name) >= 0
-            for name in ("min_child_weight", "reg_lambda", "reg_alpha", "gamma")
-        },
-    }.items():
-        if not is_valid:
-            raise DataError(f"cannot use {name}={getattr(estimator, name)!r}: the value is out of its range")
-    return replace(params, sampling_seed=int(params.sampling_seed))
-
-
-def constraints_by_feature(value: Any, features: Sequence[str]) -> tuple[int, ...]:
-    """Return the monotone constraint of each feature. Raises DataError for an unknown feature."""
-    if not value:
-        return ()
-    if isinstance(value, dict):
-        if unknown := [name for name in value if name not in features]:
-            raise DataError(f"cannot use monotone constraints: there is no feature {unknown[0]!r}")
-        value = tuple(value.get(name, 0) for name in features)
-    if len(value) != len(features) or not set(value) <= {-1, 0, 1}:
-        raise DataError(f"cannot use monotone_constraints={value!r}: set 1, 0 or -1 for each feature")
-    return tuple(int(direction) for direction in value)
-
-
 def _xgboost_names(estimator: Any) -> list[str]:
     """Return the names of the features, or no names. Raises DataError if XGBoost forbids a name."""
     names = [str(name) for name in getattr(estimator, "feature_names_in_", [])]
@@ -162,23 +111,17 @@ def _open_eval_set(estimator: Any, eval_set: Any) -> RowSource | None:
     """Return the rows for early stopping."""
     if isinstance(eval_set, list) and len(eval_set) == 1:  # XGBoost's estimators take a list
         (eval_set,) = eval_set
-    if not eval_set:
+    if eval_set is None:
         if estimator.early_stopping_rounds:
             raise DataError("cannot stop early: there is no eval_set")
         return None
+    if not isinstance(eval_set, tuple) or len(eval_set) not in (2, 3):
+        raise DataError(
+            "cannot use eval_set: it is not a tuple of two or three items",
+            hint="Set eval_set=(features, labels) or eval_set=(features, labels, weights).",
+        )
     features, label, *weight = eval_set
     return open_rows(estimator, features, label, weight[0] if weight else None, reset=False)
-
-
-def _check_rows(survey: frames.Survey) -> None:
-    """Raise DataError if there are no rows, or if the largest weight is not usual in float32."""
-    if not survey.rows:
-        raise DataError("cannot train: there are no rows")
-    if not frames.SMALLEST_MAX_WEIGHT <= survey.max_weight <= frames.LARGEST_MAX_WEIGHT:
-        raise DataError(
-            f"cannot use the sample weights: the largest weight is {survey.max_weight}, and must be "
-            "between 2^-60 and 2^60"
-        )
 
 
 def _find_classes(survey: frames.Survey) -> npt.NDArray[Any]:
@@ -186,13 +129,21 @@ def _find_classes(survey: frames.Survey) -> npt.NDArray[Any]:
     classes = survey.classes
     if None in classes:
         raise DataError("cannot use the labels: a label is missing (Input y contains NaN)")
+    if not (all(isinstance(label, str) for label in classes) or all(map(_is_real, classes))):
+        raise DataError("cannot use the labels: they are neither all numbers nor all strings")
+    values = np.array(sorted(classes))
+    check_classification_targets(values)
     if len(classes) > 2:
         raise DataError("Only binary classification is supported. The type of the target is multiclass")
     if len(classes) < 2:
         raise DataError(
             f"cannot train a classifier: the labels have {len(classes)} class instead of 2 classes"
         )
-    return np.array(sorted(classes))
+    return values
+
+
+def _is_real(label: Any) -> bool:
+    return isinstance(label, Real)
 
 
 def fit_bins(rows: RowSource, survey: frames.Survey, max_bin: int, names: list[str]) -> BinTable:
@@ -231,12 +182,16 @@ class _EncodedData:
         return sha256(repr((hashes, self.table.bin_counts)).encode() + edges).hexdigest()
 
 
-def _checkpoints(folder: str | None, spec: TrainingSpec, data: _EncodedData) -> FolderCheckpoints | None:
+def _checkpoints(folder: Any, spec: TrainingSpec, data: _EncodedData) -> FolderCheckpoints | None:
     """Return the checkpoints of a training with these rows and parameters."""
     if folder is None:
         return None
+    if not isinstance(folder, str | os.PathLike):
+        raise DataError(f"cannot use checkpoint_dir={folder!r}: it is not the path of a folder")
     content = repr((spec, xgb.__version__, data.digest()))
-    return FolderCheckpoints(Path(folder).absolute(), sha256(content.encode()).hexdigest()[:32])
+    checkpoints = FolderCheckpoints(Path(folder).absolute(), sha256(content.encode()).hexdigest()[:32])
+    checkpoints.require_writable()
+    return checkpoints
 
 
 def _train(
@@ -293,13 +248,14 @@ def predict_rows(estimator: Any, features: Any) -> Any:
     if estimator.id_column is not None and estimator.id_column in getattr(features, "columns", ()):
         features = features.drop(columns=estimator.id_column)
     # dask-ml predicts partition by partition, and a partition can be empty.
-    options = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "reset": False, "ensure_min_samples": 0}
-    return _predict_array(validate_data(estimator, features, **options), estimator.booster_)
+    return _predict_array(
+        validate_rows(estimator, features, reset=False, ensure_min_samples=0), estimator.booster_
+    )
 
 
 def _predict_part(part: pd.DataFrame, booster: xgb.Booster) -> pd.Series:
-    columns = [frames.numeric_values(part[name], name) for name in part]
-    return pd.Series(_predict_array(np.column_stack(columns), booster), part.index)
+    values = frames.numeric_frame(part).to_numpy()
+    return pd.Series(_predict_array(values, booster), part.index)
 
 
 def _predict_array(values: npt.NDArray[np.float32], booster: xgb.Booster) -> npt.NDArray[np.float32]:

@@ -28,8 +28,8 @@ from toytip.training.sampling import UInt64Array, mix_bits, row_hashes
 MERGE_GROUP = 8
 # A classifier has two classes. With more of them, the others are not counted.
 MAX_DISTINCT_LABELS = 10
-# Weights outside of this range could become 0 or infinite in float32.
-SMALLEST_MAX_WEIGHT, LARGEST_MAX_WEIGHT = 2.0**-60, 2.0**60
+# This and higher values are refused.
+LARGEST_VALUE = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class RawPart(NamedTuple):
 
     columns: list[Float32Array]
     """The values of the features. Missing values are NaN."""
-    label: npt.NDArray[Any]
+    label: Any
+    """A series or an array, in any type."""
     weight: Float32Array | None
     row_id: npt.NDArray[Any] | None
 
@@ -123,7 +124,7 @@ def read_part(frame: Any, label: Any, weight: Any, layout: Layout) -> RawPart:
     Raises DataError if a column cannot be used.
     """
     frame = pd.DataFrame(frame, copy=False)
-    labels = np.asarray(frame[layout.label] if layout.label is not None else label)
+    labels = frame[layout.label] if layout.label is not None else label
     if layout.weight is not None:
         weight = frame[layout.weight]
     for name, values in (("label", labels), ("weight", weight)):
@@ -135,57 +136,84 @@ def read_part(frame: Any, label: Any, weight: Any, layout: Layout) -> RawPart:
     if weights is not None and not weights.all():
         frame, labels, weights = frame[weights > 0], labels[weights > 0], weights[weights > 0]
     return RawPart(
-        columns=[numeric_values(frame[name], name) for name in layout.features],
+        columns=[numeric_values(frame[name], f"column {name!r}") for name in layout.features],
         label=labels,
         weight=weights,
         row_id=None if layout.row_id is None else _read_row_ids(frame[layout.row_id]),
     )
 
 
-def numeric_values(values: pd.Series, name: Any) -> Float32Array:
-    """Return values as float32, with NaN for missing ones. Raises DataError for other values."""
-    if not (pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)):
+def numeric_values(values: Any, kind: str) -> Float32Array:
+    """Return values as float32, with NaN for missing ones. Raises DataError for other values.
+
+    `kind` names the values in the error. No value is infinite or the largest float32, which a
+    condition of a tree cannot separate from missing values.
+    """
+    values = pd.Series(values, copy=False)
+    dtype = values.dtype
+    is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
+    if not (is_number or pd.api.types.is_bool_dtype(dtype)) or isinstance(dtype, pd.CategoricalDtype):
         raise DataError(
-            f"cannot use column {name!r}: its type is {values.dtype}, which is not a number",
-            hint="Convert the column to numbers, or leave it out.",
+            f"cannot use {kind}: its type is {dtype}, which is not a number",
+            hint="Convert the values to numbers.",
         )
-    numbers = values.to_numpy(np.float32, na_value=np.nan)
-    if np.isinf(numbers).any():
+    with np.errstate(over="ignore"):  # after an overflow the value is infinite
+        numbers = np.asarray(values.to_numpy(np.float32, na_value=np.nan), np.float32)
+    require_small_values(numbers, kind)
+    return numbers
+
+
+def require_small_values(numbers: Float32Array, kind: str) -> None:
+    """Raise DataError if values are infinite or too large."""
+    if (numbers >= LARGEST_VALUE).any() or (numbers == -np.inf).any():
         raise DataError(
-            f"cannot use column {name!r}: it contains infinity or a value too large for float32",
+            f"cannot use {kind}: it contains infinity or a value too large for float32",
             hint="Replace these values, for example by NaN.",
         )
-    return np.asarray(numbers, np.float32)
+
+
+def numeric_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of float32 values. Raises DataError for a column that cannot be used."""
+    values = np.empty(frame.shape, np.float32, order="F")
+    for position, name in enumerate(frame.columns):
+        values[:, position] = numeric_values(frame.iloc[:, position], f"column {name!r}")
+    return pd.DataFrame(values, columns=frame.columns, copy=False)
 
 
 def _read_weights(values: Any) -> Float32Array:
-    weights = np.asarray(values, np.float32)
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise DataError("cannot use the sample weights: a weight is negative, missing or infinite")
+    weights = numeric_values(values, "the column of sample weights")
+    if np.isnan(weights).any() or (weights < 0).any():
+        raise DataError("cannot use the sample weights: a weight is negative or missing")
     return weights
 
 
 def _read_row_ids(values: pd.Series) -> UInt64Array:
-    if pd.api.types.is_integer_dtype(values.dtype) and not values.hasnans:
+    if values.isna().any():
+        raise DataError(f"cannot use the IDs in column {values.name!r}: an ID is missing")
+    if pd.api.types.is_integer_dtype(values.dtype):
         return np.asarray(values.to_numpy().astype(np.uint64))
     return np.asarray(pd.util.hash_array(values.to_numpy(), categorize=False))
 
 
-def class_indices(label: npt.NDArray[Any], classes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def class_indices(label: Any, classes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return whether each label is the second class. Raises DataError for an unknown label."""
-    is_second = np.asarray(label == classes[1])
-    if not (is_second | (label == classes[0])).all():
-        raise DataError(f"cannot use the labels: a label is neither {classes[0]!r} nor {classes[1]!r}")
+    labels = np.asarray(label)
+    if pd.isna(labels).any():
+        raise DataError("cannot use the labels: a label is missing")
+    first, second = classes.tolist()
+    is_second = np.asarray(labels == second)
+    if not (is_second | (labels == first)).all():
+        raise DataError(f"cannot use the labels: a label is neither {first!r} nor {second!r}")
     return is_second
 
 
-def label_values(label: npt.NDArray[Any], classes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+def label_values(label: Any, classes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
     """Return the labels of a classifier as bool, and the labels of a regressor as float32."""
     if classes is not None:
         return class_indices(label, classes)
-    numbers = np.asarray(label, np.float32)
-    if not np.isfinite(numbers).all():
-        raise DataError("cannot use the labels: a label is NaN, infinity or too large for float32")
+    numbers = numeric_values(label, "the column of labels")
+    if np.isnan(numbers).any():
+        raise DataError("cannot use the labels: a label is missing")
     return numbers
 
 
@@ -197,7 +225,6 @@ class Survey(NamedTuple):
     """The upper bits of the values, by feature."""
     classes: frozenset[Any]
     """Different labels of a classifier, with None for a missing label."""
-    max_weight: float
 
     def merge(self, other: Survey) -> Survey:
         """Return the facts about both sets of rows."""
@@ -205,7 +232,6 @@ class Survey(NamedTuple):
             self.rows + other.rows,
             merge_counts(self.coarse, other.coarse),
             self.classes | other.classes,
-            max(self.max_weight, other.max_weight),
         )
 
 
@@ -214,13 +240,16 @@ def survey_rows(part: RawPart, is_classifier: bool) -> Survey:
     return Survey(
         rows=len(part.label),
         coarse=count_coarse(part.columns),
-        classes=_distinct_labels(part.label) if is_classifier else frozenset(),
-        max_weight=1.0 if part.weight is None else float(part.weight.max(initial=0)),
+        classes=_distinct_labels(np.asarray(part.label)) if is_classifier else frozenset(),
     )
 
 
 def _distinct_labels(label: npt.NDArray[Any]) -> frozenset[Any]:
     """Return different labels, or at least three of them if there are more."""
+    if label.dtype.kind not in "biufOU":
+        raise DataError(
+            f"cannot use the labels: their type is {label.dtype}, which is not a number or a string"
+        )
     is_missing = pd.isna(label)
     distinct = pd.unique(label[~is_missing])[:MAX_DISTINCT_LABELS].tolist()
     return frozenset([*distinct, *([None] if is_missing.any() else [])])

@@ -20,7 +20,7 @@ from toytip.core.columns import LABEL_COLUMN, ROW_ID_COLUMN
 from toytip.core.model import Encoding
 from toytip.core.parameters import BoosterParams
 from toytip.estimators.exact_xgb import ExactXGBClassifier
-from toytip.estimators.fit import booster_params, constraints_by_feature, estimator_params
+from toytip.estimators.params import booster_params, constraints_by_feature, estimator_params
 from toytip.estimators.pipelines import CLASSIFIER, connect_steps
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.preprocess import group_similar_rows

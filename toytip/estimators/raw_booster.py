@@ -6,14 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import xgboost as xgb
 
 from toytip.core.arrays import Float32Array
 from toytip.core.jsonable import dump_json
+from toytip.estimators.frames import LARGEST_VALUE
 
-# Every finite value is on the same side of these conditions.
-_LARGEST = float(np.finfo(np.float32).max)
+# Every value of a feature is on the same side of these conditions, because estimators refuse the
+# largest float32. XGBoost can read an infinite condition, but other programs cannot read its JSON.
+_LARGEST = float(LARGEST_VALUE)
 
 
 def on_raw_values(booster: xgb.Booster, edges: Sequence[Float32Array], names: Sequence[str]) -> xgb.Booster:

@@ -16,14 +16,26 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from toytip.core.columns import ROW_ID_COLUMN
 from toytip.core.text import plural
 from toytip.errors import DataError
-from toytip.estimators.frames import Layout, RowSource
+from toytip.estimators.frames import Layout, RowSource, numeric_frame, require_small_values
 
 
 def as_frame(features: Any) -> Any:
-    """Return a path or a Dask array as a Dask frame, and other values unchanged."""
+    """Return a path or a Dask array as a Dask frame, and other values unchanged.
+
+    Raises DataError if the files cannot be read, or if several columns have the same name.
+    """
     if isinstance(features, str | os.PathLike):
-        return dd.read_parquet(features)
-    return dd.from_dask_array(features) if isinstance(features, da.Array) else features
+        try:
+            features = dd.read_parquet(features)
+        except (OSError, ValueError) as error:
+            cause = str(error).strip().splitlines()[-1].removeprefix("Original Message: ")
+            raise DataError(f"cannot read {os.fspath(features)}: {cause}") from None
+    if isinstance(features, da.Array):
+        features = dd.from_dask_array(features)
+    if isinstance(features, pd.DataFrame | dd.DataFrame) and features.columns.has_duplicates:
+        duplicate = features.columns[features.columns.duplicated()][0]
+        raise DataError(f"cannot use the frame: several columns have the name {duplicate!r}")
+    return features
 
 
 def open_rows(estimator: Any, features: Any, label: Any, weight: Any, *, reset: bool) -> RowSource:
@@ -32,6 +44,8 @@ def open_rows(estimator: Any, features: Any, label: Any, weight: Any, *, reset: 
     With `reset`, the estimator learns the number and the names of its features. Raises DataError,
     or another ValueError, if the rows cannot be used.
     """
+    if label is None:
+        raise DataError("cannot train: the estimator requires y to be passed, but the target y is None")
     features = as_frame(features)
     special = {"label": label, "weight": weight, "row_id": estimator.id_column}
     columns = {key: name for key, name in special.items() if isinstance(name, str)}
@@ -85,13 +99,20 @@ def partition_values(values: Any, count: int, kind: str) -> list[Any]:
     """Return the delayed labels or weights of the partitions of a frame."""
     if values is None:
         return [None] * count
+    hint = f"Take features and {kind} from the same frame, or pass the name of a column."
     if not isinstance(values, dd.Series | da.Array):
-        raise DataError(f"cannot use the {kind}: the features are a Dask frame, and the {kind} are not lazy")
-    parts = np.ravel(values.to_delayed()).tolist()
+        raise DataError(
+            f"cannot use the {kind}: the features are a Dask frame, and the {kind} are not lazy "
+            f"(a Dask series or array), but a {type(values).__name__}",
+            hint=hint,
+        )
+    if values.ndim != 1:
+        raise DataError(f"cannot use the {kind}: their array has {values.ndim} dimensions instead of one")
+    parts = values.to_delayed()
     if len(parts) != count:
         raise DataError(
             f"cannot use the {kind}: the features have {plural(count, 'partition')}, and the {kind} have {len(parts)}",
-            hint=f"Take features and {kind} from the same frame, or pass the name of a column.",
+            hint=hint,
         )
     return list(parts)
 
@@ -104,12 +125,31 @@ def _open_local_rows(
     label, weight = (values.get(key, special[key]) for key in ("label", "weight"))
     if columns:
         features = features.drop(columns=list(columns.values()))
-    options = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "y_numeric": is_regressor(estimator)}
-    array, labels = validate_data(estimator, features, label, reset=reset, **options)
+    array, labels = validate_rows(estimator, features, label, reset=reset, y_numeric=is_regressor(estimator))
     frame = pd.DataFrame(array, copy=False)
     layout = Layout(features=tuple(frame.columns), row_id=ROW_ID_COLUMN if "row_id" in columns else None)
     if "row_id" in columns:
-        frame[ROW_ID_COLUMN] = values["row_id"].to_numpy()
-    if weight is not None:
-        weight = _check_sample_weight(weight, array, dtype=np.float32)
-    return RowSource([frame], [labels], [weight], layout, is_lazy=False)
+        frame[ROW_ID_COLUMN] = values["row_id"].array
+    weights = None if weight is None else _check_sample_weight(weight, array, dtype=np.float32)
+    # Series are then read like partitions, so that the model is the same.
+    labels, weights = (
+        own if isinstance(own, pd.Series) else checked
+        for own, checked in ((label, labels), (weight, weights))
+    )
+    return RowSource([frame], [labels], [weights], layout, is_lazy=False)
+
+
+def validate_rows(estimator: Any, features: Any, *label: Any, reset: bool, **options: Any) -> Any:
+    """Return the values of an array or a pandas frame as float32, and the labels if there are any.
+
+    Raises DataError, or another ValueError, if the values cannot be used.
+    """
+    if isinstance(features, pd.DataFrame):
+        if features.columns.empty:
+            raise DataError("cannot use the frame: it has no features")
+        features = numeric_frame(features)
+    options |= {"dtype": np.float32, "ensure_all_finite": "allow-nan", "reset": reset}
+    with np.errstate(over="ignore"):  # after an overflow the value is infinite, and refused
+        checked = validate_data(estimator, features, *label, **options)
+    require_small_values(checked[0] if label else checked, "the array")
+    return checked

@@ -8,6 +8,7 @@ there are several ranks, XGBoost adds up their gradient histograms (allreduce).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple, Self
@@ -19,6 +20,7 @@ from xgboost import collective
 from toytip.core.arrays import Float32Array
 from toytip.core.jsonable import dump_json
 from toytip.core.parameters import BoosterParams
+from toytip.errors import ConfigError
 from toytip.training.objective import ExactObjective, ObjectiveConfig, exact_objective
 from toytip.training.rows import TrainingRows
 
@@ -190,7 +192,13 @@ class _Evaluation:
         """Return the loss of the booster on the validation rows of all ranks."""
         total = self._objective.total_loss(_predict_margins(booster, self._matrix))
         (all_ranks,) = collective.allreduce(np.array([total]), collective.Op.SUM)
-        return self._objective.mean_loss(float(all_ranks), self._total_weight)
+        loss = self._objective.mean_loss(float(all_ranks), self._total_weight)
+        if not math.isfinite(loss):
+            raise ConfigError(
+                "cannot measure the validation loss: it is too large for float32",
+                hint="Check the labels of the validation rows, or set a lower learning rate.",
+            )
+        return loss
 
 
 def checkpoint_bytes(booster: xgb.Booster, curve: LearningCurve) -> bytes:

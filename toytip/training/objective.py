@@ -24,6 +24,9 @@ from toytip.training.sampling import RowSampler
 RELATIVE_STEP = np.float32(2**-22)
 # A sum of more than this many values below the scale could be rounded.
 MAX_EXACT_ROWS = 2**31
+# Other weights, and larger or smaller sums of squared gradients, could be 0 or infinite in float32.
+SMALLEST_MAX_WEIGHT, LARGEST_MAX_WEIGHT = 2.0**-60, 2.0**60
+SMALLEST_SQUARES, LARGEST_SQUARES = 2.0**-100, 2.0**120
 # Gradients of the squared error can exceed the largest gradient of the first round by this factor.
 GRADIENT_HEADROOM = 8
 # Losses are rounded to multiples of their scale times this step, the step of float32 below 1.
@@ -71,12 +74,19 @@ class LabelStats(NamedTuple):
 
     @classmethod
     def of(cls, label: npt.NDArray[Any], weight: Float32Array | None) -> LabelStats:
-        """Compute the facts about rows. The product of a label and a weight is a float32."""
+        """Compute the facts about rows. The product of a label and a weight is a float32.
+
+        Raises ConfigError if such a product is too large.
+        """
         if label.dtype == bool and weight is None:  # without copies of the label as floats
             weighted, lowest, highest = int(label.sum()) * UNITS_PER_ONE, 0.0, 1.0
         else:
             values = label.astype(np.float32)
-            weighted = exact_sum(values if weight is None else values * weight)
+            with np.errstate(over="ignore"):
+                products = values if weight is None else values * weight
+            if not np.isfinite(products).all():
+                raise ConfigError("cannot train exactly: the product of a label and a weight is too large")
+            weighted = exact_sum(products)
             lowest, highest = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
         return cls(
             rows=len(label),

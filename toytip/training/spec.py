@@ -14,7 +14,11 @@ from toytip.training.exact_sums import next_power_of_two
 from toytip.training.matrix import max_bin
 from toytip.training.objective import (
     GRADIENT_HEADROOM,
+    LARGEST_MAX_WEIGHT,
+    LARGEST_SQUARES,
     MAX_EXACT_ROWS,
+    SMALLEST_MAX_WEIGHT,
+    SMALLEST_SQUARES,
     LabelStats,
     Loss,
     ObjectiveConfig,
@@ -49,6 +53,8 @@ def boost_config(
     Raises ConfigError if sums of gradients could be rounded.
     """
     _require_exact_sums(spec.loss, labels)
+    if validation_labels is not None and not validation_labels.weight_sum:
+        raise ConfigError("cannot measure the validation loss: no validation row has a weight above 0")
     base_score, params = labels.mean, spec.params
     objective = ObjectiveConfig(
         loss=spec.loss,
@@ -69,10 +75,24 @@ def boost_config(
 
 
 def _require_exact_sums(loss: Loss, labels: LabelStats) -> None:
-    """Raise ConfigError if there are so many rows that sums of gradients could be rounded."""
+    """Raise ConfigError if sums of gradients could be rounded, or be 0 or infinite in float32."""
     limit = MAX_EXACT_ROWS // (1 if loss is Loss.LOGISTIC else GRADIENT_HEADROOM)
     if labels.rows > limit:
         raise ConfigError(
             f"cannot train exactly on {plural(labels.rows, 'row')}: sums of gradients could be rounded",
             hint=f"Use at most {limit:,} rows.",
+        )
+    if not SMALLEST_MAX_WEIGHT <= labels.max_weight <= LARGEST_MAX_WEIGHT:
+        raise ConfigError(
+            f"cannot train exactly: the largest weight is {labels.max_weight}, and must be between "
+            "2^-60 and 2^60",
+            hint="Multiply all weights by the same factor.",
+        )
+    weight_scale = next_power_of_two(labels.max_weight)
+    squares = labels.rows * gradient_scale(loss, labels, labels.mean) ** 2 / weight_scale
+    if loss is Loss.SQUARED_ERROR and not SMALLEST_SQUARES <= squares <= LARGEST_SQUARES:
+        raise ConfigError(
+            f"cannot train exactly: the labels are between {labels.lowest} and {labels.highest}, so that "
+            "their squared errors are too small or too large for float32",
+            hint="Multiply all labels by the same factor.",
         )
