@@ -18,6 +18,7 @@ from toytip.datasets.tlc.taxis.dataset import TLC
 from toytip.estimators.preprocessor import Preprocess
 from toytip.stages.infer import predict_probabilities
 from toytip.training import driver
+from toytip.training.boosting import read_checkpoint
 from toytip.training.fitting import fit_booster
 from toytip.training.spec import TrainingSpec
 
@@ -126,7 +127,7 @@ class ScoredCheckpoints:
         return files[-1].read_bytes() if files else None
 
     def save(self, booster):
-        model = xgb.Booster(model_file=bytearray(booster))
+        model = xgb.Booster(model_file=read_checkpoint(booster))
         (self.folder / f"{model.num_boosted_rounds():03d}.ubj").write_bytes(booster)
 
     def save_scores(self, partition, probabilities):

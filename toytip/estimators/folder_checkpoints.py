@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import xgboost as xgb
 
 from toytip.core.arrays import Float32Array
 from toytip.errors import DataError
@@ -29,21 +28,10 @@ class FolderCheckpoints:
         return self.folder / f"{self.digest}.ubj"
 
     def load(self) -> bytes | None:
-        """Return the booster of the checkpoint, or None if there is no checkpoint.
-
-        Raises DataError if the file is damaged.
-        """
-        try:
-            booster = self._file.read_bytes()
-            xgb.Booster(model_file=bytearray(booster))
-        except FileNotFoundError:
-            return None
-        except xgb.core.XGBoostError:
-            raise DataError(
-                f"cannot resume from the checkpoint {self._file}: the file is damaged",
-                hint="Delete the file.",
-            ) from None
-        return booster
+        """Return the checkpoint, or None if there is no checkpoint."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._file.read_bytes()
+        return None
 
     def require_writable(self) -> None:
         """Create the folder. Raises DataError if no file can be written in it."""

@@ -8,9 +8,11 @@ there are several ranks, XGBoost adds up their gradient histograms (allreduce).
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -24,6 +26,9 @@ from toytip.errors import ConfigError
 from toytip.training.objective import ExactObjective, ObjectiveConfig, exact_objective
 from toytip.training.rows import TrainingRows
 
+log = logging.getLogger(__name__)
+
+_CHECKSUM_BYTES = sha256().digest_size
 BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
 # The name in XGBoost of each parameter that XGBoost itself applies. toytip applies the others.
 XGBOOST_NAMES = {
@@ -112,7 +117,8 @@ def boost(
 
     Training stops after `config.early_stopping_rounds` rounds without a lower validation loss (0:
     never). With a `checkpoint`, training resumes after the rounds of the checkpoint, and the model
-    is the same as without an interruption.
+    is the same as without an interruption. If the checkpoint is damaged, training starts from the
+    first round.
 
     Returns the booster with all of its rounds, and the best round. Without early stopping, the best
     round is the last round.
@@ -121,7 +127,7 @@ def boost(
     booster = xgb.Booster(
         {**config.params, "nthread": config.threads},
         matrices,
-        model_file=bytearray(checkpoint) if checkpoint else None,
+        model_file=None if checkpoint is None else read_checkpoint(checkpoint),
     )
     objective = exact_objective(config.objective, train.label, train.weight, train.row_ids)
     evaluation = None if validation is None else _Evaluation(validation, config)
@@ -204,7 +210,20 @@ class _Evaluation:
 def checkpoint_bytes(booster: xgb.Booster, curve: LearningCurve) -> bytes:
     """Serialize a booster during training, for `boost(checkpoint=...)`."""
     curve.save_to(booster)
-    return bytes(booster.save_raw("ubj"))
+    content = bytes(booster.save_raw("ubj"))
+    return sha256(content).digest() + content
+
+
+def read_checkpoint(checkpoint: bytes) -> bytearray | None:
+    """Return the booster of a checkpoint, or None if the checkpoint is damaged.
+
+    XGBoost ends the process if it reads a damaged booster.
+    """
+    checksum, content = checkpoint[:_CHECKSUM_BYTES], checkpoint[_CHECKSUM_BYTES:]
+    if checksum == sha256(content).digest():
+        return bytearray(content)
+    log.warning("the checkpoint is damaged. Training starts from the first round")
+    return None
 
 
 def model_bytes(booster: xgb.Booster, rounds: int) -> bytes:
