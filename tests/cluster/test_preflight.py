@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.support.clusters import run_dask_cluster
+from tests.support.projects import feature_source
 from tests.support.runs import run_toytip
 
 
@@ -45,3 +46,29 @@ def test_a_source_that_a_worker_cannot_read(synthetic, tmp_path):
     assert (process.returncode, process.stderr.count("error:")) == (1, 1)
     message = r"worker tcp://\S+ cannot read \S+2020-01.parquet: No such file or directory\nhint: Use"
     assert re.search(message, process.stderr)
+
+
+# An error on a worker, and the module of the project that causes it.
+UNUSABLE_MODULES = {
+    "it returns other values in another process": "K = os.getpid()",
+    "No module named 'package_of_the_client'": "from package_of_the_client import K",
+}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("cause", UNUSABLE_MODULES)
+def test_a_module_that_a_worker_cannot_use(cause, synthetic, tmp_path):
+    """Without this check, Dask would wait forever for the worker."""
+    source = feature_source("trips['pickup_at'].astype(np.int64) % K", dtype="float32")
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "package_of_the_client.py").write_text("K = 3\n")
+    (tmp_path / "mine.py").write_text(f"import os\n{source}\n{UNUSABLE_MODULES[cause]}\n")
+    (tmp_path / "toytip.toml").write_text('[project]\nmodule = "mine.py"\n')
+    with run_dask_cluster(tmp_path, 1) as (address, _, _):
+        run = ("run", "--scheduler", address, "--source", synthetic, "--store", tmp_path / "store")
+        path = os.pathsep.join([str(tmp_path / "packages"), os.environ.get("PYTHONPATH", "")])
+        process = run_toytip(*run, cwd=tmp_path, PYTHONPATH=path)
+    assert process.returncode == 2, process.stderr
+    assert re.search(
+        rf"error: cannot use .*mine.py, line \d+.*{re.escape(cause)} \(worker tcp://", process.stderr
+    )

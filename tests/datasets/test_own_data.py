@@ -21,6 +21,7 @@ from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import FEATURES, PREDICTIONS
 from toytip.datasets.project.loader import load_project, own_name
 from toytip.datasets.project.parts import column_availability
+from toytip.datasets.project.references import read_references
 from toytip.errors import ConfigError, DataCheckError, SourceError
 from toytip.monitoring.required_trips import require_two_labels
 from toytip.pipeline.startup.project import read_project
@@ -204,6 +205,28 @@ BAD_DATASETS = {
         "forecast is known at forecast",
         'available="forecast"',
     ),
+    "name of another type": (('    "meters",', "    3,"), "the argument name is 3", "type str"),
+    "list of moments": (
+        ('moments={"reading": "read_at", "forecast": "forecast_at"}', 'moments=["read_at"]'),
+        "the argument moments is ['read_at']",
+        "Mapping[str, str]",
+    ),
+    "texts without codes": (
+        ('texts=(("GAS", 0), ("HEAT PUMP", 1))', 'texts=("GAS", "HEAT PUMP")'),
+        "the argument texts of the field heating is ('GAS', 'HEAT PUMP')",
+        "tuple[tuple[str, int], ...]",
+    ),
+    "texts with texts": (('("GAS", 0)', '("GAS", "0")'), "the argument texts of the field heating", "int"),
+    "text of a large code": (('("GAS", 0)', '("GAS", 2**25)'), "the code 33,554,432", "up to 16,777,216"),
+    "texts of an amount": (
+        ('Field("kwh", "amount",', 'Field("kwh", "amount", texts={"A": 1}, aliases='),
+        "the field kwh has texts, and is not a code",
+        "code",
+    ),
+    "flag": (("required=False", 'required="no"'), "the argument required of the field forecast", "bool"),
+    "infinite example": (("example=0.8", 'example=float("inf")'), "the field kwh is inf", "a number"),
+    "reserved name of a field": (('Field("kwh"', 'Field("__label__"'), "'__label__'", "underscore"),
+    "reserved name of a rate": (('"meter_rate":', '"probability":'), "a rate is 'probability'", "another"),
     "label without leak": (
         ('@label(needs=["next_kwh"]', '@label(needs=["kwh"]'),
         "it needs only columns that features can use, and not next_kwh",
@@ -221,6 +244,28 @@ def test_a_wrong_declaration_has_a_clear_error(change, cause, hint):
     assert "bad.py, line " in str(caught.value)
     assert cause in str(caught.value)
     assert hint in caught.value.hint
+
+
+def test_a_text_is_one_name_and_a_dict_has_texts_with_codes(meters):
+    source = MODULE.replace('("timestamp",)', '"timestamp"').replace('["meter"]', '"meter"')
+    source = source.replace('(("GAS", 0), ("HEAT PUMP", 1))', '{"GAS": 0, "HEAT PUMP": 1}')
+    dataset = own(source)
+    assert dataset.fields == meters.fields
+    assert (dataset.score_columns, dataset.target_encoding) == (meters.score_columns, meters.target_encoding)
+
+
+def test_a_reference_table_has_the_times_of_the_data_set():
+    table = """
+import pandas as pd
+from toytip import reference
+
+@reference(valid_at="day", known_at="day")
+def holidays():
+    return pd.DataFrame({"day": pd.to_datetime(["2024-01-01"], utc=True), "name": [1]})
+"""
+    with pytest.raises(ConfigError, match="time zone UTC") as caught:
+        read_references(module_of(MODULE + table, base=""))
+    assert 'tz_convert("Europe/Berlin")' in caught.value.hint
 
 
 def test_a_data_set_needs_a_label():
@@ -274,6 +319,14 @@ def test_the_error_about_one_label_names_the_function(meters):
     assert caught.value.hint == (
         "Add months or trips to the source, or correct the label function high_use in meters.py."
     )
+
+
+def test_the_error_about_one_label_names_the_segment(meters):
+    with pytest.raises(
+        DataCheckError, match="true for all 9 training trips in the segment heat_pumps"
+    ) as caught:
+        require_two_labels(meters, 9, 9, "heat_pumps")
+    assert caught.value.hint.endswith("To train on all trips, set --segment all.")
 
 
 MINIMAL = """

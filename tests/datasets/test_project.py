@@ -34,6 +34,14 @@ def project():
 
 
 ROWS = 'len(trips["pickup_at"])'
+LEAK_THROUGH_TABLE = f"""{HEADER}from toytip import reference
+@reference(valid_at='hour', known_at='hour')
+def weather(): ...
+@label(needs=['dropoff_at'], leaks=['dropoff_at'])
+def late(trips): ...
+@feature(available='dropoff', needs=['weather'], dtype='int8')
+def mine(trips): ...
+"""
 # A module, the line that the error names, and a part of its message and of its hint.
 BAD_MODULES = {
     "syntax": ("x = (\n", 1, "never closed", "Correct the file"),
@@ -175,6 +183,98 @@ BAD_MODULES = {
         "toytip has a segment of this name",
         "Rename",
     ),
+    "None": (feature_source("None"), 3, "it returns None for 8 rows", "one value per row"),
+    "iterator": (feature_source(f"iter(range({ROWS}))"), 3, "a value of type range_iterator", "one value"),
+    "generator": (feature_source("(yield)"), 4, "its function has async or yield", "all values at once"),
+    "coroutine": (
+        f"{HEADER}@rule\nasync def mine(trips):\n    return trips['fare_amount'] > 1\n",
+        4,
+        "its function has async or yield",
+        "all values at once",
+    ),
+    "masked values": (
+        feature_source(f"np.ma.masked_less(np.arange({ROWS}), 3)"),
+        3,
+        "it returns a masked array",
+        "filled",
+    ),
+    "repeated rows": (
+        f"{HEADER}import pandas as pd\n@rule\ndef mine(trips):\n    return pd.Series(trips['pickup_at']).duplicated()\n",
+        4,
+        "depends on other rows (False once, True with each row twice)",
+        "of the row itself",
+    ),
+    "attribute": (
+        feature_source("trips.pickup_at"),
+        5,
+        "it gets a dict of arrays, which has no attribute pickup_at",
+        'Write trips["pickup_at"].',
+    ),
+    "method of a frame": (feature_source("trips.query('1 > 0')"), 5, "no attribute query", "pd.DataFrame"),
+    "file in a feature": (
+        feature_source("open('zones.csv')"),
+        5,
+        "mine (bad.py, line 5): it reads the file zones.csv",
+        "@reference",
+    ),
+    "lambda": (
+        f"{HEADER}mine = rule(lambda trips: trips['fare_amount'] > 1)\n",
+        3,
+        "rule mine (bad.py, line 3): its function has the name '<lambda>'",
+        "def mine",
+    ),
+    "decorator without wraps": (
+        f"{HEADER}def inner(function):\n    return lambda trips: function(trips)\n@rule\n@inner\ndef mine(trips): ...\n",
+        7,
+        "its function has the name '<lambda>'",
+        "functools.wraps",
+    ),
+    "partial": (
+        f"{HEADER}import functools\nmine = rule(functools.partial(max, 3))\n",
+        4,
+        "it does not decorate a function of this file",
+        "Define the rule with def",
+    ),
+    "class": (f"{HEADER}@rule\nclass mine: ...\n", 4, "does not decorate a function", "with def"),
+    "two decorators": (f"{HEADER}@rule\n@rule\ndef mine(trips): ...\n", 5, "does not decorate", "once"),
+    "list of parts": (
+        f"{HEADER}def make():\n    @rule\n    def mine(trips): ...\n    return mine\nRULES = [make()]\n",
+        7,
+        "list RULES (bad.py, line 7): it contains a rule that is not at the top level",
+        "Give each part a name",
+    ),
+    "method": (
+        f"{HEADER}class Rules:\n    @rule\n    def mine(trips): ...\n",
+        3,
+        "class Rules (bad.py, line 3): it contains a rule that is not at the top level",
+        "Give each part a name",
+    ),
+    "no needs": (f"{HEADER}@label(needs=[])\ndef mine(trips): ...\n", 3, "needs is empty", "List"),
+    "no needs of a segment": (f"{HEADER}@segment(needs=())\ndef mine(trips): ...\n", 3, "empty", "List"),
+    "needs without names": (
+        feature_source("0", needs=[["pickup_at"]]),
+        3,
+        "needs is [['pickup_at']]",
+        "a list of names of columns",
+    ),
+    "reserved name": (
+        feature_source("0").replace("def mine", "def __label__"),
+        4,
+        "begins with an underscore",
+        "Rename",
+    ),
+    "name of a column in another case": (
+        feature_source("0").replace("def mine", "def pulocationid"),
+        3,
+        "toytip has a column of this name",
+        "Rename",
+    ),
+    "leak through a reference table": (
+        LEAK_THROUGH_TABLE,
+        8,
+        "dropoff_at leaks the label",
+        'Remove the table from needs, or set available="pickup".',
+    ),
     "two labels": (
         MYTIPS + "@label(needs=['tip_amount'])\ndef other(trips): ...\n",
         MYTIPS.count("\n") + 1,
@@ -200,6 +300,54 @@ def test_an_error_has_the_line_and_a_hint(source, line, cause, hint):
     assert ("bad.py, line" not in message) if line is None else (f"bad.py, line {line}" in message)
     assert hint in caught.value.hint
     assert "\n" not in message
+
+
+def test_a_function_can_make_several_parts():
+    """An edit of the function changes the code of the parts that it makes."""
+    source = f"""{HEADER}
+def above(limit):
+    def reject(trips):
+        return trips["fare_amount"] > limit
+    reject.__name__ = f"above_{{limit}}"
+    return rule(reject)
+
+above_300, above_400 = above(300), above(400)
+"""
+    project = load_project(module_of(source))
+    assert [item.name for item in project.rules[-2:]] == ["above_300", "above_400"]
+    edited = load_project(module_of(source.replace("def reject(trips):", "def reject(trips, extra=1):")))
+    assert edited.code_of("clean") != project.code_of("clean")
+
+
+def test_a_function_cannot_change_the_columns_of_other_functions():
+    source = f"""{HEADER}
+@rule
+def first(trips):
+    trips["fare_amount"] = trips["fare_amount"] + 1000
+    return trips.pop("fare_amount") > 2000
+
+@rule
+def second(trips):
+    return trips["fare_amount"] > 1000
+"""
+    project = load_project(module_of(source))
+    trips = {"fare_amount": np.array([900.0, 1001.0])}
+    assert [item.rejects(trips).tolist() for item in project.rules[-2:]] == [[False, True], [False, True]]
+    assert list(trips) == ["fare_amount"]
+
+
+@pytest.mark.parametrize("body", ["trips.get('fare_amount') > 1000", "trips['fare_amount'] > 1000"])
+def test_the_trial_finds_the_columns_that_a_rule_uses(body):
+    project = load_project(module_of(f"{HEADER}@rule\ndef mine(trips):\n    return {body}\n"))
+    assert project.rules[-1].needs == ("fare_amount",)
+
+
+def test_a_module_prints_to_stderr(capfd):
+    source = f"{HEADER}print('at the top')\n@rule\ndef mine(trips):\n    print('in a rule')\n"
+    load_project(module_of(f"{source}    return trips['fare_amount'] > 1000\n"))
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert errors.startswith("at the top\nin a rule\n")
 
 
 def test_a_text_is_the_name_of_one_column():
@@ -299,7 +447,7 @@ def work_hours(trips):
 def test_another_process_gets_the_module_by_value(project, tmp_path):
     """The other process has no file, and shows the lines of the module in a traceback."""
     content = pickle.dumps(project)
-    assert len(content) < len(MYTIPS) + 300
+    assert len(content) < len(MYTIPS) + 400
     assert pickle.loads(content) is project
     assert tokenize(project) == tokenize(pickle.loads(content)) != tokenize(TLC)
     (tmp_path / "dataset.pickle").write_bytes(content)
@@ -317,6 +465,22 @@ except Exception:
     assert 'return trips["tip_amount"] > 0.3 * trips["fare_amount"]' in process.stdout
 
 
+def test_a_process_with_other_values_has_a_clear_error(tmp_path):
+    source = feature_source(f"np.full({ROWS}, K)", dtype="float32").replace(
+        "import numpy", "import os, numpy"
+    )
+    project = load_project(module_of(source.replace("@feature", "K = os.getpid()\n@feature"), file="bad.py"))
+    (tmp_path / "dataset.pickle").write_bytes(pickle.dumps(project))
+    code = "import pickle; pickle.load(open('dataset.pickle', 'rb'))"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (
+        "ConfigError: cannot use feature mine (bad.py, line 4): it returns other values in another process"
+        in process.stderr
+    )
+
+
 def test_a_module_can_import_packages_and_read_files_of_the_system(tmp_path, monkeypatch):
     """A package can read its own files, wherever it is installed."""
     (tmp_path / "package_with_data.py").write_text(
@@ -328,6 +492,16 @@ def test_a_module_can_import_packages_and_read_files_of_the_system(tmp_path, mon
     source += "open('/dev/null').close()\nopen('written.txt', 'w').close()\n"
     monkeypatch.chdir(tmp_path)
     assert load_project(module_of(source, file="imports.py")).features[-1].name == "is_weekend"
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "__pycache__"])
+def test_a_function_can_read_files_of_packages_and_compiled_code(folder, tmp_path):
+    """A package can read its data, wherever it is installed, and a compiler can read its cache."""
+    file = tmp_path / folder / "data.bin"
+    file.parent.mkdir()
+    file.write_bytes(b"7")
+    source = feature_source(f"np.full({ROWS}, int(open({str(file)!r}).read()))")
+    assert load_project(module_of(source)).features[-1].name == "mine"
 
 
 def test_a_module_is_executed_once_per_process(monkeypatch):

@@ -54,6 +54,11 @@ def test_a_source_without_accepted_trips_is_an_error(context, change, cause, fix
     assert fix in caught.value.hint
 
 
+def test_the_error_names_a_column_only_if_most_trips_have_a_missing_value(context):
+    with pytest.raises(StoreError, match=r"\(2 non_positive_fare, 1 missing_value\)"):
+        report(context, {JANUARY: [*[{"fare_amount": -1.0}] * 2, {"tip_amount": None}]})
+
+
 def test_a_month_without_accepted_trips_is_a_warning(context):
     (warning,) = report(context, {JANUARY: [{}, {"tip_amount": None}], FEBRUARY: [{"tip_amount": None}] * 2})
     assert warning == (

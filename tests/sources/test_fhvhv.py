@@ -179,8 +179,8 @@ REFUSED = {
     ),
     "other companies": (
         lambda t: t.set_column(0, "hvfhs_license_num", pa.array(["B02764"] * len(t))),
-        "that are not a whole number",
-        "Convert hvfhs_license_num",
+        "that are not a whole number up to 16,777,216 or a known text, for example 'B02764'",
+        "Use a text such as HV0002, HV0003, HV0004 or HV0005 in hvfhs_license_num",
     ),
 }
 

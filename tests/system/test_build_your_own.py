@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.installed import copy_module, install_wheel
@@ -101,6 +102,19 @@ def test_the_tutorial_works(programs, tmp_path):
     )
     assert 0 < features["is_holiday"].mean() < 0.1
     assert store.predictions().compute()["model_version"].unique().tolist() == ["generous"]
+
+
+def test_the_segment_of_the_tutorial_works(tmp_path):
+    from toytip.cli.new import create_project
+
+    code = re.search(r"^```text\n(from toytip import segment\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    module = create_project("mytips", tmp_path) / "mytips.py"
+    module.write_text(f"import numpy as np\n{module.read_text()}\n\n{code[1]}")
+    assert load_project(module).airport({"PULocationID": np.array([132, 1, 138])}).tolist() == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_the_errors_of_the_tutorial_are_those_of_the_command(tmp_path):

@@ -7,10 +7,12 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from distributed.protocol import pickle
+
 from toytip.cluster.workers import run_on_workers
 from toytip.core.access import StorageOptions
 from toytip.core.redact import mask_credentials
-from toytip.errors import SourceError, StoreError, ToytipError
+from toytip.errors import ClusterError, SourceError, StoreError, ToytipError
 from toytip.io.access import as_store_error, open_file, open_file_io
 from toytip.io.base import FileIO
 from toytip.io.s3_errors import describe_fault
@@ -112,3 +114,21 @@ def require_readable_files(client: object, files: Sequence[FileProbe]) -> None:
             f"cannot use the source: {problems[0]}",
             hint="Use a file system that all hosts mount at this path, or an object store.",
         )
+
+
+def require_usable_module(client: object, dataset: object) -> None:
+    """Raise the error of a worker that cannot use the data set of a project, as an error of a task.
+
+    Dask waits forever for a task whose arguments a worker cannot read.
+    """
+    replies = run_on_workers(client, _load, pickle.dumps(dataset))
+    for worker, reply in sorted(replies.items()):
+        if isinstance(reply, ToytipError):
+            raise type(reply)(f"{reply} (worker {worker})", hint=reply.hint)
+        if isinstance(reply, BaseException):
+            raise ClusterError(f"cannot use the module of the project on worker {worker}: {reply}")
+
+
+def _load(content: bytes) -> None:
+    """Load the data set of a project on a worker, which executes its module."""
+    pickle.loads(content)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from toytip.core.dataset.dataset import Dataset
+from toytip.core.dataset.declarations import MISSING_VALUE
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.months import Month
 from toytip.core.splits import Split
@@ -42,15 +43,18 @@ def require_accepted_rows(
     """Return a warning about the months of which the cleaning rules rejected all trips, or None.
 
     `find_missing` returns the column that is null in most rejected trips of these months, or None
-    without missing values. If this is one of `leaking_columns`, the hint suggests scoring. Raises
+    without missing values. Only if the most frequent reason is a missing value, the message has the
+    column. If it is one of `leaking_columns`, the hint suggests scoring. Raises
     StoreError if no month has trips for a table.
     """
     rejected = [month for month, rows in months.items() if not rows.accepted]
     if not rejected:
         return None
-    reasons, missing = Counter[str](), find_missing(rejected)
+    reasons = Counter[str]()
     for month in rejected:
         reasons.update(months[month].rejects)
+    is_missing = next(iter(reasons.most_common(1)), ("", 0))[0] == MISSING_VALUE
+    missing = find_missing(rejected) if is_missing else None
     counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
     problem = f"the cleaning rules rejected all trips of {', '.join(map(str, rejected))} ({counts}"
     problem += f", most often because {missing} is null)" if missing else ")"
@@ -124,23 +128,25 @@ def require_labels_in_months(
     positives = sum(int(rows["trips"][rows["value"] == 1].sum()) for rows in labels)
     if positives in (0, total):
         trips = _count_trips(months, split, "train", segment)
-        require_two_labels(dataset, trips, trips if positives else 0)
+        require_two_labels(dataset, trips, trips if positives else 0, segment)
 
 
-def require_two_labels(dataset: Dataset, trips: int, positives: int) -> None:
+def require_two_labels(dataset: Dataset, trips: int, positives: int, segment: str = ALL_ROWS) -> None:
     """Raise DataCheckError if there are no training trips, or if all have the same label.
 
-    `positives` is the number of training trips for which the label is true.
+    `trips` is the number of training trips in the segment, and `positives` the number of those for
+    which the label is true.
     """
     label = dataset.label.name
     if not trips:
         cause, hint = "there are no training trips", CHECK_SOURCE
     elif positives in (0, trips):
         value = "true" if positives else "false"
-        cause, hint = (
-            f"the label {label} is {value} for {all_of(trips, 'training trip')}",
-            f"Add months or trips to the source{_or_correct(dataset)}.",
-        )
+        cause = f"the label {label} is {value} for {all_of(trips, 'training trip')}"
+        hint = f"Add months or trips to the source{_or_correct(dataset)}."
+        if segment != ALL_ROWS:
+            cause += f" in the segment {segment}"
+            hint += f" To train on all trips, set --segment {ALL_ROWS}."
     else:
         return
     raise DataCheckError(f"cannot train: {cause}", hint=hint)

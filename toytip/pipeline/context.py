@@ -17,6 +17,7 @@ from toytip._version import __version__
 from toytip.cluster import ClusterPlan, preflight
 from toytip.cluster.package_versions import local_versions
 from toytip.config import Settings
+from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
@@ -75,6 +76,11 @@ class RunContext:
         self.stage_decisions[stage] = decision
         if self.settings.explain or decision.reused:
             self.progress.info(f"{stage}: {decision.reason}")
+
+    def require_dataset(self, dataset: Dataset) -> None:
+        """Raise ConfigError if a worker cannot use the module of a project."""
+        if dataset.module is not None:
+            preflight.require_usable_module(self.client, dataset)
 
     def add_table(
         self,

@@ -120,13 +120,14 @@ def count_training_values(
 
     Raises DataCheckError if there are no training trips, or if all have the same label.
     """
+    context.require_dataset(dataset)
     lazy = graph.count_partitions(frame, names, split, context.settings.segment, dataset)
     months = month_names(files)
     with context.progress.stage("preprocess", len(files), months) as stage:
         results = compute.compute_partitions(context.client, lazy, stage, months=months)
     counts = [result.value_counts for result in results if result.value_counts is not None]
     total = reduce(ValueCounts.merge, counts, ValueCounts.empty(names, dataset))
-    require_two_labels(dataset, total.rows, total.positives)
+    require_two_labels(dataset, total.rows, total.positives, context.settings.segment)
     return total
 
 

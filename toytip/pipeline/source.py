@@ -79,6 +79,7 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
                 for file in plan.source.distinct_files
             ],
         )
+    context.require_dataset(plan.dataset)
     if not is_checked:
         print_plan(plan, context.progress)
         require_enough_memory(plan, cluster.cluster_shape(context.client), context.progress)

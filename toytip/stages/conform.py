@@ -33,6 +33,7 @@ from toytip.core.number_values import (
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS
+from toytip.core.text import join_words
 from toytip.core.time_pairs import find_contradiction
 from toytip.core.time_values import FROM_TEXT, count_date_orders, is_time, read_times
 from toytip.errors import SchemaError
@@ -55,6 +56,7 @@ REMOVE_QUOTES = (
 )
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
+MAX_LISTED_TEXTS = 5
 # A few values in a column that is otherwise empty do not decide on the column.
 MIN_PRESENT_SHARE = 0.01
 # Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
@@ -212,11 +214,16 @@ class UnreadableValues:
     line 2."""
     example: str
     """The unreadable value of this row, as text."""
+    texts: tuple[str, ...] = ()
+    """The texts that the column can have for codes."""
 
     @property
     def fix(self) -> str:
         """How to correct the column, whose name replaces {}."""
         is_quoted = len(self.example) > 1 and self.example[0] == self.example[-1] and self.example[0] in "'\""
+        if self.texts and not is_quoted:
+            texts = join_words(self.texts[:MAX_LISTED_TEXTS], "or").replace("{", "{{").replace("}", "}}")
+            return f"Use a text such as {texts} in {{}}, or a whole number."
         return REMOVE_QUOTES if is_quoted else CONVERT[self.kind]
 
     def is_most(self, rows: int) -> bool:
@@ -231,7 +238,7 @@ class UnreadableValues:
         """Return the problem as text. `label` names the row."""
         return (
             f"column {self.column} has {self.count:,} of {self.present:,} values that are not "
-            f"{VALUE_DESCRIPTIONS[self.kind]}, for example {self.example!r} in {label(self.row)}"
+            f"{VALUE_DESCRIPTIONS[self.kind]}{' or a known text' if self.texts else ''}, for example {self.example!r} in {label(self.row)}"
         )
 
 
@@ -251,6 +258,7 @@ def find_unreadable(
             present=count + int(np.count_nonzero(pd.notna(converted.array))),
             row=row,
             example=f"{_plain(raw.column(names[name]).slice(row, 1)):.60}",
+            texts=tuple(text for text, _ in dataset.fields_by_name[name].texts),
         )
     return by_name
 

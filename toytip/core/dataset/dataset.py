@@ -107,6 +107,8 @@ class Dataset:
     """Words of reports for the baseline, and for a page about a kind of files, as in `words`."""
     module: ModuleSource | None = None
     """The module of a project that extends the data set, if any."""
+    trial: tuple[tuple[str, str], ...] = ()
+    """Name of each part of the module, and digest of its values in the trial of this process."""
     part_code: Mapping[str, str] = field(default_factory=dict)
     """Digests of the code of the parts that the module declares, by name of the part."""
 
@@ -116,9 +118,9 @@ class Dataset:
             for declared in self.features:
                 self.check_feature(declared)
 
-    def __reduce__(self) -> tuple[Callable[[str | ModuleSource], Dataset], tuple[str | ModuleSource]]:
+    def __reduce__(self) -> tuple[Callable[..., Dataset], tuple[Any, ...]]:
         """Return how another process gets the data set."""
-        return _unpickle_dataset, (self.module or self.name,)
+        return _unpickle_dataset, (self.module or self.name, *self.trial)
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         """Return the same value in all processes, for the keys of Dask tasks."""
@@ -322,9 +324,15 @@ def load_dataset(record: str | ModuleSource) -> Dataset:
     return _call_package("load_stored_project", record)
 
 
-def _unpickle_dataset(record: str | ModuleSource) -> Dataset:
-    """Return the data set in a pickle. A pickle can execute any code, so that there is no check."""
-    return _call_package("load_project", record)
+def _unpickle_dataset(record: str | ModuleSource, *trial: tuple[str, str]) -> Dataset:
+    """Return the data set in a pickle. A pickle can execute any code, so that there is no check.
+
+    Raises ConfigError if a part of a module has other values than in the process of the pickle.
+    """
+    dataset = _call_package("load_project", record)
+    if trial != dataset.trial:
+        importlib.import_module("toytip.datasets.project.trial").require_same_trial(dataset, trial)
+    return dataset
 
 
 def _call_package(load: str, record: str | ModuleSource) -> Dataset:

@@ -7,7 +7,7 @@ part.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,12 @@ class Field:
     """A usual value. For a time, the duration since the time of the row, such as `1h`."""
     description: str = ""
     """Meaning of the column, for documentation."""
+
+    def __post_init__(self) -> None:
+        """Accept a text as one alias, and a dict as texts with their codes."""
+        object.__setattr__(self, "aliases", names_of(self.aliases))
+        if isinstance(self.texts, Mapping):
+            object.__setattr__(self, "texts", tuple(self.texts.items()))
 
 
 @dataclass(frozen=True)
@@ -264,11 +270,11 @@ def feature(
     that the function gets. `repeats`: whether equal values occur often.
     """
     return lambda compute: Feature(
-        Column(compute.__name__, dtype, repeats=repeats), available, _names(needs), compute
+        Column(compute.__name__, dtype, repeats=repeats), available, names_of(needs), compute
     )
 
 
-def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
     """Return names as a tuple. A text is one name."""
     return (names,) if isinstance(names, str) else tuple(names)
 
@@ -285,7 +291,7 @@ def reference(
     `valid_for` is the duration for which a row is valid, such as `1D`. A feature lists the name of
     the table in `needs`, and gets its other columns as `trips["table.column"]`.
     """
-    return lambda load: Reference(_names(key), valid_at, known_at, valid_for, load)
+    return lambda load: Reference(names_of(key), valid_at, known_at, valid_for, load)
 
 
 def column_feature(available: str, column: Column) -> Feature:
@@ -306,7 +312,7 @@ def label(
     determine the label, if they are not those of the data set. `words` are words for positive
     labels.
     """
-    return lambda compute: Label(_names(needs), compute, settled, _names(leaks), words)
+    return lambda compute: Label(names_of(needs), compute, settled, names_of(leaks), words)
 
 
 def segment(
@@ -320,5 +326,5 @@ def segment(
     `needs` are features. Without `words`, texts about the segment contain its name.
     """
     return lambda contains: Segment(
-        _names(needs), contains, words or default_words(contains.__name__, _names(needs)), same_slice
+        names_of(needs), contains, words or default_words(contains.__name__, names_of(needs)), same_slice
     )

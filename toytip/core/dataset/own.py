@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from toytip.core.dataset.declarations import Field
+from toytip.core.dataset.declarations import Field, names_of
 
 # The availability of fields that are known only with the label.
 SETTLED = "settled"
@@ -41,3 +41,10 @@ class OwnDataset:
     """Feature with the day of the week, 0 for Monday, if any."""
     time_zone: str = field(default="UTC", kw_only=True)
     """Time zone of the times. Times with another zone or a UTC offset are converted to it."""
+
+    def __post_init__(self) -> None:
+        """Accept a text as one name."""
+        for argument in ("baseline", "slices", "score_columns"):
+            object.__setattr__(self, argument, names_of(getattr(self, argument)))
+        if isinstance(self.rates, Mapping):
+            object.__setattr__(self, "rates", {name: names_of(needs) for name, needs in self.rates.items()})

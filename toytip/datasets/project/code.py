@@ -36,6 +36,12 @@ class ModuleCode:
     def __init__(self, source: str, file: str) -> None:
         self._body = [item for item in ast.parse(source, file).body if not _is_text(item)]
         self._definitions: dict[str, list[ast.stmt]] = {}
+        self._imported = {
+            (alias.asname or alias.name).partition(".")[0]
+            for node in ast.walk(ast.Module(self._body, []))
+            if isinstance(node, _Import)
+            for alias in node.names
+        }
         self.repeated: dict[str, int] = {}
         """Names of functions that are defined more than once, with the line of the last one."""
         for statement in self._body:
@@ -56,6 +62,10 @@ class ModuleCode:
     def _define(self, statement: ast.stmt, names: Iterable[str]) -> None:
         for name in dict.fromkeys(names):
             self._definitions.setdefault(name, []).append(statement)
+
+    def imports(self, name: str) -> bool:
+        """Return whether the module can have a name from an import."""
+        return name in self._imported or ("*" in self._imported and name not in self._definitions)
 
     def line_of(self, name: str) -> int:
         """Return the line of the first statement that defines a name. 1 for a star import."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import linecache
 import sys
 import threading
 from types import ModuleType
+from typing import Any
 
 from toytip.core.dataset.module_source import ModuleSource
 from toytip.datasets.project.file_access import forbid_reading
@@ -14,6 +16,7 @@ from toytip.errors import ConfigError, ToytipError
 
 # The threads of a worker get a module at the same time, and only one of them may execute it.
 EXECUTION = threading.RLock()
+_PRINT = print
 
 
 def execute_module(module: ModuleSource) -> ModuleType:
@@ -33,6 +36,7 @@ def _execute(module: ModuleSource) -> ModuleType:
     namespace.__file__ = module.file
     try:
         code = compile(module.source, module.file, "exec")
+        vars(namespace)["__builtins__"] = {**vars(builtins), "print": _print_to_stderr}
         sys.modules[name] = namespace  # dataclasses in the module look it up
         with forbid_reading(module.file):
             exec(code, vars(namespace))  # noqa: S102 - the user's own code
@@ -40,6 +44,11 @@ def _execute(module: ModuleSource) -> ModuleType:
         sys.modules.pop(name, None)
         raise _module_error(error, module.file) from error
     return namespace
+
+
+def _print_to_stderr(*values: object, **options: Any) -> None:
+    """Print to stderr by default, because stdout has only the results of a command."""
+    _PRINT(*values, **{"file": sys.stderr, **options})
 
 
 def _module_error(error: BaseException, file: str) -> ConfigError:

@@ -12,6 +12,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,23 +33,25 @@ _SYSTEM_FOLDERS = (
 )
 _CODE_ENDINGS = (".py", ".pyc", ".so")
 _IMPORT_SYSTEM = "<frozen importlib"
-# The module that is executed now. Only one is at a time.
-_EXECUTED: list[str] = []
+# Folders of installed packages, and of compiled code.
+_CODE_FOLDERS = {"site-packages", "dist-packages", "__pycache__"}
+# The module that this thread executes now, and that must not read files.
+_EXECUTED: ContextVar[str] = ContextVar("_EXECUTED", default="")
 
 
-class FileAccessError(ConfigError):
-    """The code of a module reads a file that other machines do not have."""
+class FileReadError(ConfigError):
+    """A module reads a file, and is not allowed to."""
 
 
 @contextlib.contextmanager
 def forbid_reading(module: str) -> Iterator[None]:
-    """Raise FileAccessError if the code of a module reads a file in this context."""
+    """Raise FileReadError if code of a module reads a file in this context."""
     _add_hook()
-    _EXECUTED.append(module)
+    token = _EXECUTED.set(module)
     try:
         yield
     finally:
-        _EXECUTED.pop()
+        _EXECUTED.reset(token)
 
 
 @functools.cache
@@ -57,23 +60,25 @@ def _add_hook() -> None:
 
 
 def _check_event(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open" or not _EXECUTED:
+    if event != "open" or not (module := _EXECUTED.get()):
         return
     path, mode = arguments[:2]
     if not isinstance(path, str | bytes | os.PathLike) or not isinstance(mode, str) or "r" not in mode:
         return
     file = os.fsdecode(path)
-    if _is_data(file) and _is_opened_by(inspect.currentframe(), _EXECUTED[-1]):
-        raise FileAccessError(
-            f"it reads the file {file} outside of a function with @reference",
-            hint="Read files in a function with @reference, or write the values into the module.",
+    if _is_data(file) and _is_opened_by(inspect.currentframe(), module):
+        raise FileReadError(
+            f"it reads the file {file}, which only a function with @reference can do",
+            hint="Read the file in a function with @reference, or write the values into the module.",
         )
 
 
 def _is_data(file: str) -> bool:
     """Return whether a file is neither code nor a part of Python or of the system."""
     path = Path(file).absolute()
-    return path.suffix not in _CODE_ENDINGS and not any(map(path.is_relative_to, _SYSTEM_FOLDERS))
+    if path.suffix in _CODE_ENDINGS or _CODE_FOLDERS.intersection(path.parts):
+        return False
+    return not any(map(path.is_relative_to, _SYSTEM_FOLDERS))
 
 
 def _is_opened_by(frame: FrameType | None, module: str) -> bool:

@@ -14,11 +14,12 @@ from toytip.core.dataset.module_source import ModuleSource
 from toytip.core.dataset.own import OwnDataset
 from toytip.core.dataset.reference import ReferenceRows
 from toytip.datasets.project.code import ModuleCode
+from toytip.datasets.project.collect import collect_parts
 from toytip.datasets.project.execution import EXECUTION, execute_module
 from toytip.datasets.project.outside import find_outside_value
 from toytip.datasets.project.own import complete_own, own_base
 from toytip.datasets.project.own_check import check_features, check_own
-from toytip.datasets.project.parts import Parts, check_parts, collect_parts, extend_dataset, part_of
+from toytip.datasets.project.parts import Parts, check_parts, extend_dataset, part_of
 from toytip.datasets.project.references import join_references
 from toytip.datasets.project.trial import record_needs, try_parts
 from toytip.datasets.project.trust import require_trusted, trust_module
@@ -72,7 +73,7 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
     """
     namespace = vars(execute_module(module))
     code = ModuleCode(module.source, module.file)
-    parts = collect_parts(namespace, module.file)
+    parts = collect_parts(namespace, module.file, code)
     own = _own_part(namespace, module, code) if parts.own else None
     digests = _digests_of(parts, namespace, code)
     if parts.own and own:
@@ -91,7 +92,7 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
         check_features(parts.own, extended, own.part)
         extended = complete_own(extended, parts.own)
     if all(rows.is_complete for rows in module.references):  # a reader of a store has no rows
-        try_parts(parts, extended)
+        return replace(extended, trial=try_parts(parts, extended))
     return extended
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import zoneinfo
 from collections.abc import Iterable, Mapping
+from typing import get_type_hints
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from toytip.core.dataset.dataset import Dataset
 from toytip.core.dataset.declarations import Field, Label
@@ -14,6 +17,7 @@ from toytip.core.dataset.field_names import FieldNames
 from toytip.core.dataset.own import SETTLED, OwnDataset
 from toytip.core.dataset.segments import ALL_ROWS
 from toytip.core.glossary import COLUMN_DOCS
+from toytip.core.number_values import MAX_CODE
 from toytip.core.redact import suggest_name
 from toytip.core.tables import PARTITION_KEYS
 from toytip.datasets.project.own import duration_of
@@ -27,6 +31,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 def check_own(declared: OwnDataset, label: Label | None, part: Part) -> None:
     """Raise ConfigError if a declaration cannot be used, whatever the features are."""
+    _check_types(declared, "", part)
+    for item in declared.fields:
+        _check_types(item, f"of the field {item.name} ", part)
     if not _NAME.fullmatch(declared.name) or declared.name in (*KINDS, ALL_ROWS):
         raise part.error(
             f"its name is {declared.name!r}",
@@ -49,6 +56,18 @@ def check_own(declared: OwnDataset, label: Label | None, part: Part) -> None:
         )
 
 
+def _check_types(declared: Field | OwnDataset, owner: str, part: Part) -> None:
+    """Raise ConfigError if an argument of a declaration has another type than documented."""
+    for argument, annotation in get_type_hints(type(declared)).items():
+        value = getattr(declared, argument)
+        try:
+            TypeAdapter(annotation).validate_python(value, strict=True)
+        except ValidationError:
+            cause = f"the argument {argument} {owner}is {reprlib.repr(value)}"
+            hint = f"Use a value of the type {type(declared).__annotations__[argument]}."
+            raise part.error(cause, hint) from None
+
+
 def _aliases(fields: Iterable[Field]) -> list[str]:
     return [alias for item in fields for alias in item.aliases]
 
@@ -66,8 +85,11 @@ def _shared(repeated: Mapping[str, tuple[str, ...]], declared: OwnDataset) -> li
 
 def _check_field(item: Field, declared: OwnDataset, part: Part) -> None:
     moments = tuple(declared.moments)
-    if not item.name.isidentifier():
-        raise part.error(f"the name of a field is {item.name!r}", "Use a name that Python allows.")
+    if not item.name.isidentifier() or item.name.startswith("_"):
+        raise part.error(
+            f"the name of a field is {item.name!r}",
+            "Use a name that Python allows, without an underscore at the beginning.",
+        )
     if item.name in COLUMN_DOCS or item.name in PARTITION_KEYS:
         raise part.error(
             f"toytip has a column {item.name} of its own",
@@ -79,21 +101,31 @@ def _check_field(item: Field, declared: OwnDataset, part: Part) -> None:
     if item.available not in ("", *moments, SETTLED):
         cause = f"the field {item.name} is available at {item.available!r}"
         raise part.error(cause, _choice((*moments, SETTLED)))
+    _check_texts(item, part)
+    try:
+        if item.kind == "time":
+            duration_of(item)
+        elif item.example is not None:
+            int(float(item.example))  # not NaN or infinite
+    except (TypeError, ValueError, OverflowError):
+        expected = 'a duration such as "1h"' if item.kind == "time" else "a number"
+        raise part.error(
+            f"the example of the field {item.name} is {item.example!r}", f"Use {expected}."
+        ) from None
+
+
+def _check_texts(item: Field, part: Part) -> None:
+    if item.texts and item.kind != "code":
+        raise part.error(f"the field {item.name} has texts, and is not a code", 'Set its kind to "code".')
+    if large := [code for _, code in item.texts if abs(code) > MAX_CODE]:
+        raise part.error(
+            f"the field {item.name} has the code {large[0]:,}", f"Use whole numbers up to {MAX_CODE:,}."
+        )
     if any(text != text.upper() for text, _ in item.texts):
         raise part.error(f"a text of the field {item.name} is not in upper case", "Use upper case.")
     texts = [text for text, _ in item.texts]
     if repeated := sorted({text for text in texts if texts.count(text) > 1}):
         raise part.error(f"the field {item.name} has the text {repeated[0]!r} twice", "Remove one of them.")
-    try:
-        if item.kind == "time":
-            duration_of(item)
-        elif item.example is not None:
-            float(item.example)
-    except (TypeError, ValueError):
-        expected = 'a duration such as "1h"' if item.kind == "time" else "a number"
-        raise part.error(
-            f"the example of the field {item.name} is {item.example!r}", f"Use {expected}."
-        ) from None
 
 
 def _check_moments(declared: OwnDataset, part: Part) -> None:
@@ -117,11 +149,12 @@ def check_features(declared: OwnDataset, dataset: Dataset, part: Part) -> None:
     whole = tuple(name for name, dtype in features.items() if dtype.kind in "iu")
     _require("groups", declared.groups, whole, part)
     for name, size in declared.groups.items():
-        if not isinstance(size, int) or size < 1:
+        if size < 1:
             raise part.error(f"the group {name} has {size!r} values", "Set a positive whole number.")
     _require("baseline", declared.baseline, declared.groups, part)
     for name, needs in declared.rates.items():
-        if not name.isidentifier() or name in (*features, *dataset.fields_by_name, dataset.label.name):
+        taken = (*features, *dataset.fields_by_name, dataset.label.name, *COLUMN_DOCS, *PARTITION_KEYS)
+        if not name.isidentifier() or name.startswith("_") or name in taken:
             raise part.error(f"the name of a rate is {name!r}", "Use another name.")
         _require(f"rate {name}", needs or ("",), declared.groups, part)
     _require_few_groups("baseline", declared.baseline, declared, part)

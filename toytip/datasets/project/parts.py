@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,6 @@ from toytip.core.redact import suggest_name
 from toytip.core.tables import FEATURES, PARTITION_KEYS, PREDICTIONS, TRIPS
 from toytip.datasets.project.code import ModuleCode
 from toytip.datasets.project.user_code import Part
-from toytip.errors import ConfigError
 
 # Dtypes whose values XGBoost, which uses float32, does not round.
 FEATURE_DTYPES = ("int8", "uint8", "uint16", "int32", "float32")
@@ -84,41 +83,11 @@ def _guarded(declared: Declared) -> Callable[..., Any]:
     return part_of(declared).guard(function_of(declared), dtype)
 
 
-def collect_parts(namespace: Mapping[str, Any], file: str) -> Parts:
-    """Return the parts that a module declares itself, in order of definition.
-
-    Raises ConfigError if the module declares nothing, or several labels or segments.
-    """
-    declared: list[Declared] = []
-    for value in namespace.values():
-        # Parts of other modules that the module imports do not count.
-        if isinstance(value, Declared) and is_of_file(value, file) and value not in declared:
-            declared.append(value)
-    own = [value for value in namespace.values() if isinstance(value, OwnDataset)]
-    if not declared and not own:
-        raise ConfigError(
-            f"cannot use {file}: it declares no feature, rule, label or segment",
-            hint="Decorate a function, for example with @rule from toytip.",
-        )
-    for kind in (Label, Segment):
-        several = [item for item in declared if isinstance(item, kind)]
-        if len(several) > 1:
-            cause = f"the module already declares the {kind.__name__.lower()} {several[0].name}"
-            raise part_of(several[1]).error(cause, "Remove one of them.")
-    return Parts(
-        features=tuple(item for item in declared if isinstance(item, Feature)),
-        rules=tuple(item for item in declared if isinstance(item, Rule)),
-        label=next((item for item in declared if isinstance(item, Label)), None),
-        segment=next((item for item in declared if isinstance(item, Segment)), None),
-        references=tuple(item for item in declared if isinstance(item, Reference)),
-        own=own[0] if own else None,
-    )
-
-
 def check_parts(parts: Parts, base: Dataset, code: ModuleCode) -> None:
     """Raise ConfigError if a part cannot be added to a data set."""
     for declared in parts.all:
         part = part_of(declared)
+        _check_names(part, declared)
         if part.name in code.repeated:
             cause = "the module defines this name twice"
             raise part.error(cause, "Rename one of the functions.", code.repeated[part.name])
@@ -161,6 +130,16 @@ def _forbid_equal_names(parts: Parts) -> None:
         kinds[part.name] = part.kind
 
 
+def _check_names(part: Part, declared: Declared) -> None:
+    """Raise ConfigError if the arguments with names of columns cannot be used."""
+    for argument in ("needs", "key", "leaks"):
+        names = getattr(declared, argument, ())
+        if not all(isinstance(name, str) for name in names):
+            raise part.error(f"{argument} is {list(names)!r}", "Set it to a list of names of columns.")
+    if not isinstance(declared, Rule | Reference) and not declared.needs:
+        raise part.error("needs is empty", "List the columns that the function uses.")
+
+
 def _check_label(label: Label, base: Dataset) -> None:
     part, columns = part_of(label), base.table(TRIPS).names
     _forbid_features(part, label.needs, Parts(), base)
@@ -197,13 +176,13 @@ def _check_feature(feature: Feature, parts: Parts, base: Dataset, extended: Data
         raise part.error(f"available is {feature.available_at!r}", f"Set it to {choice}.")
     if feature.column.dtype not in FEATURE_DTYPES:
         raise part.error(f"dtype is {feature.column.dtype!r}", f"Choose {' or '.join(FEATURE_DTYPES)}.")
-    if not feature.needs:
-        raise part.error("needs is empty", "List the columns that the function uses.")
     _forbid_leaks(part, feature.needs, extended)
     _forbid_features(part, feature.needs, parts, base)
     _require_columns(part, feature.needs, [*columns, *(table.name for table in parts.references)])
     needs = needed_columns(feature, parts.references, base)
-    _forbid_leaks(part, needs, extended)
+    first = base.moment_names[0]
+    hint = f'A reference table is joined by this column. Remove the table from needs, or set available="{first}".'
+    _forbid_leaks(part, needs, extended, hint)
     times, rank = column_availability(base), base.moment_names.index
     latest = max(needs, key=lambda name: rank(times[name]))
     later = times[latest]
@@ -243,12 +222,12 @@ def column_availability(dataset: Dataset) -> dict[str, str]:
     return {**moments, "trip_id": dataset.moment_names[0]}
 
 
-def _forbid_leaks(part: Part, needs: Iterable[str], dataset: Dataset) -> None:
+def _forbid_leaks(part: Part, needs: Iterable[str], dataset: Dataset, hint: str = "") -> None:
     for name in needs:
         if name in dataset.leaking_columns:
             raise part.error(
                 f"{name} leaks the label, because it is known only after {dataset.label.settled}",
-                f"Remove {name} from needs.",
+                hint or f"Remove {name} from needs.",
             )
 
 
@@ -269,12 +248,14 @@ def _require_columns(part: Part, needs: Iterable[str], columns: Iterable[str]) -
     columns = list(columns)
     for name in needs:
         if name not in columns:
-            hint = suggest_name(name, columns, f"Choose from {', '.join(columns)}.")
-            raise part.error(f"there is no column {name}", hint)
+            table = name.partition(".")[0]
+            otherwise = f"Add {table} to needs." if table in columns else f"Choose from {', '.join(columns)}."
+            raise part.error(f"there is no column {name}", suggest_name(name, columns, otherwise))
 
 
 def _require_free_name(part: Part, taken: Iterable[str]) -> None:
-    if part.name in {*taken, *PARTITION_KEYS}:
+    # Other engines and databases do not distinguish upper and lower case.
+    if part.name.lower() in {name.lower() for name in (*taken, *PARTITION_KEYS)}:
         raise part.error("toytip has a column of this name", "Rename the function.")
 
 

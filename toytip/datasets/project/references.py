@@ -120,7 +120,10 @@ def _forbid_duplicates(part: Part, declared: Reference, frame: pd.DataFrame) -> 
 
 def _numbers_of(part: Part, column: pd.Series[Any], *, is_key: bool) -> npt.NDArray[np.float64]:
     if column.dtype.kind not in NUMBER_KINDS:
-        raise part.error(f"the column {column.name} has values of type {column.dtype}", "Use numbers.")
+        raise part.error(
+            f"the column {column.name} has values of type {column.dtype}",
+            "Use numbers, or leave out the column.",
+        )
     if is_key and column.isna().any():
         raise part.error(f"the key {column.name} is missing in a row", "Remove these rows.")
     return np.asarray(column.to_numpy(np.float64, na_value=np.nan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,19 +17,20 @@ import pyarrow as pa
 
 from toytip.core.columns import Columns
 from toytip.core.dataset.dataset import Dataset
-from toytip.core.dataset.declarations import Field, Rule
+from toytip.core.dataset.declarations import Feature, Field, Reference, Rule
 from toytip.core.number_values import read_amounts, replace_texts
 from toytip.core.schema import Column
 from toytip.core.tables import TRIPS
-from toytip.datasets.project.file_access import FileAccessError, forbid_reading
+from toytip.datasets.project.file_access import forbid_reading
 from toytip.datasets.project.parts import Declared, Parts, function_of, part_of
 from toytip.datasets.project.time_limit import limit_time
-from toytip.datasets.project.user_code import NUMBER_KINDS, TRUTH_KINDS, line_in
+from toytip.datasets.project.user_code import NUMBER_KINDS, TRUTH_KINDS
 
 # A Wednesday. The rows are from two days.
 TRIAL_START = dt.datetime(2023, 6, 14)  # noqa: DTZ001 - source files have local times
 _TRIAL_YEAR_AND_MONTH = (2023, 6)
 Values = npt.NDArray[Any]
+Trial = tuple[tuple[str, str], ...]
 
 
 def trial_rows(dataset: Dataset) -> dict[str, Values]:
@@ -57,22 +59,15 @@ def _values_of(column: Column, field: Field, rows: Sequence[Mapping[str, Any]]) 
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Show no warnings, which unusual values can cause."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+def _on_trial(declared: Declared) -> Iterator[None]:
+    """Limit the time of a part, and forbid it to read files.
+
+    Show no warnings, which unusual values can cause.
+    """
+    part = part_of(declared)
+    with limit_time(part), forbid_reading(part.file), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextlib.contextmanager
-def _watched(declared: Declared) -> Iterator[None]:
-    """Raise ConfigError if a part takes too long, or reads a file. Show no warnings."""
-    part = part_of(declared)
-    try:
-        with _quiet(), limit_time(part), forbid_reading(part.file):
-            yield
-    except FileAccessError as error:
-        raise part.error(str(error), error.hint, line_in(error, part.file)) from error
 
 
 def record_needs(parts: Parts, base: Dataset) -> Parts:
@@ -81,43 +76,75 @@ def record_needs(parts: Parts, base: Dataset) -> Parts:
 
 
 def _used_columns(rule: Rule, base: Dataset) -> tuple[str, ...]:
-    rows = _RecordedRows(trial_rows(base))
-    with _watched(rule):
+    used: set[str] = set()
+    rows = _RecordedRows(trial_rows(base), used)
+    with _on_trial(rule):
         rule.rejects(rows)
     # A rule can read all columns at once, for example as a frame.
-    return tuple(name for name in rows if name in rows.used) or tuple(rows)
+    return tuple(name for name in rows if name in used) or tuple(rows)
 
 
 class _RecordedRows(dict[str, Values]):
     """Columns that record which of them are used."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, used: set[str]) -> None:
         super().__init__(columns)
-        self.used: set[str] = set()
+        self._used = used
 
     def __getitem__(self, name: str) -> Values:
         values = super().__getitem__(name)
-        self.used.add(name)
+        self._used.add(name)
         return values
 
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self:
+            self._used.add(name)
+        return super().get(name, default)
 
-def try_parts(parts: Parts, dataset: Dataset) -> None:
-    """Compute every part on a few rows, alone and together. Raises ConfigError for bad values."""
-    trips = trial_rows(dataset)
-    for feature in parts.features:
-        _try_part(feature, {name: trips[name] for name in feature.needs}, NUMBER_KINDS)
-    for rule in parts.rules:
-        _try_part(rule, trips, TRUTH_KINDS)
-    if parts.label:
-        _try_part(parts.label, {name: trips[name] for name in parts.label.needs}, TRUTH_KINDS)
-    if parts.segment:
-        _try_part(parts.segment, {name: trips[name] for name in parts.segment.needs}, TRUTH_KINDS)
+    def copy(self) -> _RecordedRows:
+        return _RecordedRows(self, self._used)
 
 
-def _try_part(declared: Declared, trips: Mapping[str, Values], kinds: str) -> None:
-    """Raise ConfigError if the values of a part have another kind, or depend on other rows."""
+def try_parts(parts: Parts, dataset: Dataset) -> Trial:
+    """Compute every part on a few rows, alone and together, and return digests of the values.
+
+    Raises ConfigError for bad values.
+    """
+    trips, digests = trial_rows(dataset), []
+    for part in parts.all:
+        if not isinstance(part, Reference):
+            needs = trips if isinstance(part, Rule) else part.needs
+            kinds = NUMBER_KINDS if isinstance(part, Feature) else TRUTH_KINDS
+            values = _try_part(part, {name: trips[name] for name in needs}, kinds)
+            digests.append((part.name, _digest(values)))
+    return tuple(digests)
+
+
+def _digest(values: Values) -> str:
+    """Return the digest of values to six digits, because processors can differ in the last one."""
+    text = " ".join(f"{value:.6g}" for value in values.astype(np.float64))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def require_same_trial(dataset: Dataset, trial: Trial) -> None:
+    """Raise ConfigError if a part of a module had other values in the trial of another process."""
+    expected, own = dict(trial), dict(dataset.trial)
+    for part in (*dataset.features, *dataset.rules, dataset.label, dataset.segment):
+        if (
+            part is not None
+            and part.name in own
+            and expected.get(part.name, own[part.name]) != own[part.name]
+        ):
+            raise part_of(part).error(
+                "it returns other values in another process",
+                "Use no random numbers, clock, environment or hash, also at the top level of the module.",
+            )
+
+
+def _try_part(declared: Declared, trips: Mapping[str, Values], kinds: str) -> Values:
+    """Return the values of a part. Raises ConfigError if they depend on other rows, for example."""
     compute: Callable[[Columns], Values] = function_of(declared)
-    with _watched(declared):
+    with _on_trial(declared):
         values = compute(trips)
         if values.dtype.kind not in kinds:
             numbers = "True or False" if kinds == TRUTH_KINDS else "numbers"
@@ -130,18 +157,29 @@ def _try_part(declared: Declared, trips: Mapping[str, Values], kinds: str) -> No
             compute({name: column[row : row + 1] for name, column in trips.items()})[0]
             for row in range(len(values))
         ]
-    for row, value in enumerate(again):
-        if not _is_same(value, values[row]):
-            raise part_of(declared).error(
-                f"two calls with the same rows return different values ({values[row]} and {value})",
-                "Use no random numbers and no other state, so that every process gives the same values.",
-            )
-    for row, value in enumerate(alone):
-        if not _is_same(value, values[row]):
-            raise part_of(declared).error(
-                f"the value of a row depends on other rows ({values[row]} with other rows, {value} alone)",
-                "Use only the values of the row itself, so that every partition gives the same values.",
-            )
+        twice = compute({name: np.concatenate([column, column]) for name, column in trips.items()})
+    _require_same(
+        declared,
+        values,
+        again,
+        "two calls with the same rows return different values ({} and {})",
+        "Use no random numbers and no other state, so that every process gives the same values.",
+    )
+    hint = "Use only the values of the row itself, so that every partition gives the same values."
+    cause = "the value of a row depends on other rows"
+    _require_same(declared, values, alone, f"{cause} ({{}} with other rows, {{}} alone)", hint)
+    for copies in np.split(twice, 2):
+        _require_same(declared, values, copies, f"{cause} ({{}} once, {{}} with each row twice)", hint)
+    return values
+
+
+def _require_same(
+    declared: Declared, values: Values, others: Sequence[Any] | Values, cause: str, hint: str
+) -> None:
+    """Raise ConfigError if two calls give a row different values."""
+    for value, other in zip(values, others, strict=True):
+        if not _is_same(value, other):
+            raise part_of(declared).error(cause.format(value, other), hint)
 
 
 def _is_same(value: Any, other: Any) -> bool:

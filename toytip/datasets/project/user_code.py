@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toytip.core.columns import Columns
+from toytip.core.columns import Columns, row_count
 from toytip.core.redact import suggest_name
 from toytip.core.text import plural
+from toytip.datasets.project.file_access import FileReadError
 from toytip.errors import ConfigError, ToytipError
 
 # The kinds of dtypes for numbers, and for True and False.
@@ -51,16 +52,20 @@ class Part:
     ) -> Callable[[Columns], npt.NDArray[Any]]:
         """Return a function that checks the number of values, and describes an error.
 
-        With `dtype`, the function also checks that this type has all values. Infinite values of a
-        float type become NaN, because they are not measured values.
+        The function gets a copy of the dict of columns, so that it cannot change the columns that
+        other functions get. With `dtype`, the function also checks that this type has all values.
+        Infinite values of a float type become NaN, because they are not measured values.
         """
 
         @functools.wraps(function)
         def compute(trips: Columns) -> npt.NDArray[Any]:
             with self.describe_errors(trips), np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                rows = trips if isinstance(trips, dict) else _arrays_of(trips)
-                values = np.asarray(function(rows))
-            self.require_shape(values, len(next(iter(trips.values()))))
+                result = function(trips.copy() if isinstance(trips, dict) else _arrays_of(trips))
+                if isinstance(result, np.ma.MaskedArray):
+                    hint = "Return an array without a mask, for example with result.filled(np.nan)."
+                    raise self.error("it returns a masked array", hint)
+                values = np.asarray(result)
+            self.require_shape(values, row_count(trips))
             if dtype is not None:
                 self.require_dtype(values, np.dtype(dtype))
                 values = _without_infinity(values, np.dtype(dtype))
@@ -71,7 +76,7 @@ class Part:
     def require_shape(self, values: npt.NDArray[Any], rows: int) -> None:
         """Raise ConfigError if there is not one value per row."""
         if values.shape != (rows,):
-            count = "a single value" if not values.ndim else f"an array of the shape {values.shape}"
+            count = f"an array of the shape {values.shape}" if values.ndim else _describe_single(values)
             raise self.error(
                 f"it returns {count} for {plural(rows, 'row')}",
                 "Return one value per row, for example with np.where.",
@@ -98,6 +103,8 @@ class Part:
         """Raise a ConfigError with the line of the module in place of any other error."""
         try:
             yield
+        except FileReadError as error:
+            raise self.error(str(error), error.hint, line_in(error, self.file)) from error
         except ToytipError:
             raise
         except (Exception, SystemExit) as error:
@@ -107,6 +114,16 @@ class Part:
                 raise self.error(
                     f"it did not get the column {name}", self._hint_on_column(name, trips), line
                 ) from error
+            if (
+                isinstance(error, AttributeError)
+                and isinstance(error.obj, dict)
+                and error.obj.keys() == trips.keys()
+            ):
+                cause = f"it gets a dict of arrays, which has no attribute {error.name}"
+                hint = "Use functions of NumPy, or pd.DataFrame(trips)."
+                if error.name in trips:
+                    hint = f'Write trips["{error.name}"].'
+                raise self.error(cause, hint, line) from error
             raise self.error(describe_error(error), "Correct the function.", line) from error
 
     def _hint_on_column(self, name: str, trips: Columns) -> str:
@@ -117,6 +134,16 @@ class Part:
             return suggest_name(name, trips, f"Choose from {', '.join(trips)}.")
         similar = suggest_name(name, trips, "")
         return f"{similar} If not, add {name} to needs." if similar else f"Add {table} to needs."
+
+
+def _describe_single(value: npt.NDArray[Any]) -> str:
+    """Describe an array without dimensions, such as `None` or `a generator`."""
+    item = value.item()
+    if item is None:
+        return "None"
+    if isinstance(item, bool | int | float | complex | str | bytes):
+        return "a single value"
+    return f"a value of type {type(item).__name__}"
 
 
 def _without_infinity(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -99,5 +99,5 @@ def _read_module(file: str) -> str:
         cause = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise ConfigError(
             f"cannot read the module {file} of the project: {cause}",
-            hint="Correct module in the section [project] of toytip.toml.",
+            hint="Correct the path, for example in the section [project] of toytip.toml.",
         ) from None
