@@ -190,3 +190,10 @@ def test_a_function_cannot_read_values_from_outside(body, cause, tmp_path, monke
 def test_a_module_can_set_variables():
     source = "import os\nos.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')\nUNUSED = os.getenv('HOME')\n"
     assert load_project(module_of(source + feature_source("trips['pickup_at'] > trips['pickup_at']")))
+
+
+def test_a_reference_table_can_read_values_from_outside():
+    source = feature_source("trips['pickup_at'] > getattr(np, 'datetime64')(2020, 'Y')")
+    source += "import os\nfrom toytip import reference\ndef folder():\n    return os.environ['HOLIDAYS']\n"
+    source += "@reference(valid_at='day', known_at='day')\ndef holidays():\n    return folder()\n"
+    assert load_project(module_of(source)).features[-1].name == "mine"

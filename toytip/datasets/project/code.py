@@ -55,7 +55,8 @@ class ModuleCode:
             id(item): frozenset(_defined_names(item)) if _is_changeable(item) else () for item in self._body
         }
         is_dynamic = not _DYNAMIC_NAMES.isdisjoint(_identifiers(self._body))
-        self._always = [item for item in self._body if is_dynamic or self._counts_always(item)]
+        self._always = [item for item in self._body if self._counts_always(item)]
+        self._hidden = self._body if is_dynamic else []
         for statement, names in [(item, list(self._changed_names(item))) for item in self._body]:
             self._define(statement, names)
 
@@ -73,13 +74,13 @@ class ModuleCode:
 
     def digest(self, names: Iterable[str]) -> str:
         """Return the digest of the code of a function or value, which has these names."""
-        used = self.statements_of(names)
+        used = self._used_by([*self.statements_of(names), *self._hidden])
         packages = sorted({name for item in used for name in _imported_packages(item)})
         code = [*map(ast.dump, used), *filter(None, map(describe_package, packages))]
         return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
 
     def statements_of(self, names: Iterable[str]) -> list[ast.stmt]:
-        """Return the statements that determine the values of names, in order."""
+        """Return the statements that visibly determine the values of names, in order."""
         defined = [item for name in names for item in self._definitions.get(name, ())]
         return self._used_by([*defined, *self._always])
 
