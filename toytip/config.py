@@ -185,7 +185,7 @@ class Settings(BaseSettings):
         computed_default="all features that are known before the label (payment)",
     )
     segment: str = _setting("all", "Trips to train on: all, or a segment of the data set, such as card.")
-    rounds: int = _setting(BoosterParams.rounds, "Maximum number of boosting rounds.", ge=1)
+    rounds: int = _setting(BoosterParams.rounds, "Maximum number of boosting rounds.", ge=1, le=100_000)
     max_depth: int = _setting(BoosterParams.max_depth, "Maximum depth of a tree.", ge=1, le=20)
     learning_rate: float = _setting(
         BoosterParams.learning_rate, "Learning rate (eta in XGBoost).", gt=0, le=1
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
         BoosterParams.sampling_seed, "Random seed of row and column sampling.", ge=0, le=2**31 - 1
     )
     scale_pos_weight: float = _setting(
-        BoosterParams.scale_pos_weight, "Factor of the weights of positive labels in training.", gt=0
+        BoosterParams.scale_pos_weight, "Weight factor of positive labels in training.", gt=0, le=1e9
     )
     max_bin: int = _setting(
         BoosterParams.max_bin,

@@ -17,6 +17,11 @@ def test_constraints_are_in_the_order_of_the_features():
     assert raised.value.hint == "Did you mean fares?"
 
 
+def test_two_constraints_on_a_feature_are_refused():
+    with pytest.raises(ConfigError, match=r"cannot use monotone constraints .*: a feature has several"):
+        BoosterParams(monotone_constraints="fare=1,fare=-1").require_known_constraints(("fare",))
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -26,6 +31,8 @@ def test_constraints_are_in_the_order_of_the_features():
         ("colsample_bytree", 1.5),
         ("max_bin", 255),
         ("scale_pos_weight", 0),
+        ("scale_pos_weight", 1e30),
+        ("rounds", 2**31),
     ],
 )
 def test_settings_out_of_range_are_refused(setting, value):

@@ -231,7 +231,7 @@ def test_a_training_with_a_damaged_checkpoint_starts_from_the_first_round(damage
     file.write_bytes(damage(file.read_bytes()))
     resumed = estimator.fit(rows, "y")
     assert rounds == [*range(1, 12), *range(1, 13)]
-    assert "the checkpoint is damaged; training starts from the first round" in caplog.text
+    assert "the checkpoint is damaged. Training starts from the first round" in caplog.text
     assert model_of(resumed) == model_of(ExactXGBClassifier(n_estimators=12).fit(rows, "y"))
     assert not list(tmp_path.iterdir())
 

@@ -66,7 +66,7 @@ class BoosterParams:
         return tuple(constraints.get(name, 0) for name in features)
 
     def require_known_constraints(self, features: Sequence[str]) -> None:
-        """Raise ConfigError if a monotone constraint names none of these features."""
+        """Raise ConfigError if a monotone constraint names none of these features, or one twice."""
         if unknown := [name for name in self._constraints() if name not in features]:
             raise ConfigError(
                 f"cannot use monotone constraints: the model has no feature {unknown[0]}",
@@ -75,8 +75,14 @@ class BoosterParams:
 
     def _constraints(self) -> dict[str, int]:
         """Return the monotone constraints by feature."""
-        items = (item.rpartition("=") for item in (self.monotone_constraints or "").split(",") if item)
-        return {name.strip(): int(direction) for name, _, direction in items}
+        items = [item.rpartition("=") for item in (self.monotone_constraints or "").split(",") if item]
+        constraints = {name.strip(): int(direction) for name, _, direction in items}
+        if len(constraints) < len(items):
+            raise ConfigError(
+                f"cannot use monotone constraints {self.monotone_constraints!r}: a feature has several",
+                hint="Set one constraint per feature.",
+            )
+        return constraints
 
 
 @dataclass(frozen=True, kw_only=True)

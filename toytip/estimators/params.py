@@ -17,12 +17,13 @@ _PARAM_NAMES = {"rounds": "n_estimators", "sampling_seed": "random_state"}
 _SMALLEST_POSITIVE = float(np.nextafter(0, 1))
 _SHARE = (_SMALLEST_POSITIVE, 1.0)
 _NOT_NEGATIVE = (0.0, float("inf"))
-# The lowest and highest value of each parameter. XGBoost stores counts in 32 bits.
+# The lowest and highest value of each parameter. XGBoost stores the number
+# of rounds in 32 bits.
 _RANGES = {
     "n_estimators": (1, 2**31 - 1),
     "max_depth": (1, 20),
     "learning_rate": _SHARE,
-    "early_stopping_rounds": (0, 2**31 - 1),
+    "early_stopping_rounds": (0, float("inf")),
     "min_child_weight": _NOT_NEGATIVE,
     "reg_lambda": _NOT_NEGATIVE,
     "reg_alpha": _NOT_NEGATIVE,

@@ -117,8 +117,7 @@ def boost(
 
     Training stops after `config.early_stopping_rounds` rounds without a lower validation loss (0:
     never). With a `checkpoint`, training resumes after the rounds of the checkpoint, and the model
-    is the same as without an interruption. If the checkpoint is damaged, training starts from the
-    first round.
+    is the same as without an interruption. If the checkpoint is damaged, all rounds are trained.
 
     Returns the booster with all of its rounds, and the best round. Without early stopping, the best
     round is the last round.
