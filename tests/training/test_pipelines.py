@@ -270,6 +270,10 @@ def test_arguments_that_cannot_be_used_are_refused():
     with pytest.raises(ConfigError, match=r"cannot read the module none\.py"):
         toytip.make_pipeline(project="none.py")
     with pytest.raises(DataError, match="cannot set tree_method"):
+        toytip.make_pipeline(tree_method="approx")
+    with pytest.raises(ValueError, match="Invalid parameter 'rounds'"):
+        toytip.make_pipeline(rounds=3)
+    with pytest.raises(DataError, match="cannot set tree_method"):
         toytip.make_pipeline().set_params(classifier__tree_method="approx")
 
 

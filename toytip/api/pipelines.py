@@ -34,7 +34,8 @@ def make_pipeline(
     features with bin indices. The step `classifier` trains. `taxi` is the kind of the source files:
     by default the data set that the project declares, else yellow taxis. `project` is the path of
     the module of a project, whose features the pipeline then has. Raises ConfigError for an unknown
-    feature set or taxi type, and for a module that cannot be used.
+    feature set or taxi type, and for a module that cannot be used. Raises DataError, with the
+    reason, for a parameter that cannot be exact.
     """
     dataset = dataset_of(taxi or DEFAULT_KIND) if project is None else read_project(str(project), taxi)
     return feature_pipeline(dataset, feature_set, **params)

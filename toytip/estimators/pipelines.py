@@ -22,7 +22,8 @@ def connect_steps(preprocess: Any, classifier: ExactXGBClassifier) -> Pipeline:
 def feature_pipeline(dataset: Dataset, feature_set: str, **params: Any) -> Pipeline:
     """Return an unfitted pipeline with a feature set of a data set, and with all its bins.
 
-    `params` are parameters of `ExactXGBClassifier`. Raises ConfigError for an unknown feature set.
+    `params` are parameters of `ExactXGBClassifier`. Raises ConfigError for an unknown feature set,
+    and DataError, with the reason, for a parameter that cannot be exact.
     """
     preprocess = Preprocess(
         dataset.feature_set(feature_set),
@@ -30,4 +31,4 @@ def feature_pipeline(dataset: Dataset, feature_set: str, **params: Any) -> Pipel
         rate_names=dataset.target_rate_set(feature_set),
         id_column=params.get("id_column"),
     )
-    return connect_steps(preprocess, ExactXGBClassifier(**params))
+    return connect_steps(preprocess, ExactXGBClassifier().set_params(**params))
