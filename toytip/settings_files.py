@@ -39,7 +39,7 @@ PATTERN_DESCRIPTIONS = {  # error messages
 
 
 def refuse_misread_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
-    """Return a value of a setting, unless toytip would read another value than its author meant.
+    """Return a value of a setting, unless toytip would misread it.
 
     No path or name can have a null character, and no number is true or false. Raises
     PydanticCustomError.

@@ -50,7 +50,7 @@ def test_a_source_that_a_worker_cannot_read(synthetic, tmp_path):
 
 # An error on a worker, and the module of the project that causes it.
 UNUSABLE_MODULES = {
-    "it returns other values in another process": "K = os.getpid()",
+    "its values differ between processes": "K = os.getpid()",
     "No module named 'package_of_the_client'": "from package_of_the_client import K",
 }
 

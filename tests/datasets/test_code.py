@@ -1,12 +1,15 @@
 """Digests of the code of functions, and values that do not belong to the code."""
 
+import sys
+
 import pytest
 
 from tests.support.projects import HEADER, feature_source, module_of
 from toytip.datasets.project.code import ModuleCode
 from toytip.datasets.project.loader import load_project
-from toytip.datasets.project.packages import describe_package
+from toytip.datasets.project.packages import _KNOWN_PACKAGES, describe_package
 from toytip.errors import ConfigError
+from toytip.pipeline.fingerprints import FINGERPRINT_PACKAGES
 
 USED = "\ndef used():\n    return {}\n\ndef other():\n    return {}\n"
 REGISTRY = """
@@ -145,6 +148,20 @@ def test_two_parts_cannot_have_the_same_name():
     assert "__name__" in caught.value.hint
 
 
+def test_all_fingerprints_have_the_versions_of_the_other_packages():
+    names = {"scikit-learn": "sklearn", "xgboost-cpu": "xgboost"}
+    in_fingerprints = {names.get(name, name) for name in FINGERPRINT_PACKAGES}
+    assert in_fingerprints | {"toytip"} == _KNOWN_PACKAGES - sys.stdlib_module_names
+
+
+@pytest.fixture
+def new_packages():
+    """Forget what the test sees of packages."""
+    yield
+    describe_package.cache_clear()
+
+
+@pytest.mark.usefixtures("new_packages")
 def test_the_version_or_the_files_of_an_imported_package_count(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     digests = []

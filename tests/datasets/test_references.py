@@ -201,7 +201,7 @@ BAD = {
             ),
             ROWS,
         ),
-        "the table has two columns hour",
+        "several columns of the table have the name hour",
         "Rename",
     ),
     "time zone of Arrow": (
@@ -237,7 +237,7 @@ BAD = {
             WEATHER.replace('return trips["weather.rain"]', 'return trips["weather.rain"] + len(weather())'),
             ROWS,
         ),
-        "rain (mytips.py, line 11): its code uses the function weather, whose rows can become known later",
+        "rain (mytips.py, line 11): its code uses the function weather, which returns rows that become known after the trip",
         "needs",
     ),
     "use of all rows": (

@@ -42,7 +42,7 @@ def test_gc_deletes_a_checkpoint_if_no_run_is_active(checkpoints):
     with checkpoints.store.write_version("v3"):
         assert maintenance.find_garbage(checkpoints.store, 1).orphaned_files == ()
     waste = maintenance.find_garbage(checkpoints.store, 1)
-    assert waste.orphaned_files == ("dev/_checkpoints/abc.ubj",)
+    assert waste.orphaned_files == ("dev/_checkpoints/abc.checkpoint",)
     maintenance.collect_garbage(checkpoints.store, waste)
     assert checkpoints.load() is None
 

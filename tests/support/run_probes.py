@@ -18,6 +18,7 @@ import xgboost as xgb
 
 from tests.support.reference_run import ReferenceRun
 from toytip.store.store import Store
+from toytip.training.boosting import read_checkpoint
 
 # A run prints this if it loses a rank while it trains.
 RANK_LOST_MESSAGE = "training attempt 1 of 3 failed"
@@ -35,7 +36,7 @@ def wait_for_run(run: subprocess.Popen[str], condition: Callable[[], bool]) -> f
 def checkpoint_rounds(store: Store) -> int:
     """Return the number of rounds of the training's checkpoint, or 0 if there is none."""
     for name, info in store.file_io.list_files(store.layout.checkpoints).items():
-        if name.endswith(".ubj"):
+        if name.endswith(".checkpoint"):
             with contextlib.suppress(FileNotFoundError):
                 return _booster_rounds(store, name, info.etag)
     return 0
@@ -43,7 +44,7 @@ def checkpoint_rounds(store: Store) -> int:
 
 @functools.cache
 def _booster_rounds(store: Store, name: str, etag: str) -> int:
-    return int(xgb.Booster(model_file=bytearray(store.file_io.read(name))).num_boosted_rounds())
+    return int(xgb.Booster(model_file=read_checkpoint(store.file_io.read(name))).num_boosted_rounds())
 
 
 def wait_for_round(run: subprocess.Popen[str], store: Store, number: int, *, between: bool = False) -> None:

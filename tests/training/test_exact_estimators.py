@@ -347,7 +347,7 @@ def test_rows_that_cannot_be_used_are_refused(make, options, says, few):
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"subsample": 0}, "cannot use subsample=0: the value is out of its range"),
+        ({"subsample": 0}, "cannot use subsample=0: the value must be above 0 and at most 1"),
         ({"max_bin": 1}, "cannot use max_bin=1"),
         ({"monotone_constraints": {"no": 1}}, "there is no feature 'no'"),
         ({"monotone_constraints": (1, 0)}, "set 1, 0 or -1 for each feature"),

@@ -18,7 +18,7 @@ def test_constraints_are_in_the_order_of_the_features():
 
 
 def test_two_constraints_on_a_feature_are_refused():
-    with pytest.raises(ConfigError, match=r"cannot use monotone constraints .*: a feature has several"):
+    with pytest.raises(ConfigError, match=r"cannot use monotone constraints .*: a feature has more than one"):
         BoosterParams(monotone_constraints="fare=1,fare=-1").require_known_constraints(("fare",))
 
 

@@ -1,4 +1,4 @@
-"""The pipeline of a run as a scikit-learn pipeline, for own code with scikit-learn and dask-ml."""
+"""The pipeline of a run, for your own code with scikit-learn and dask-ml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def make_pipeline(
-    feature_set: str = "payment",
+    feature_set: str | None = None,
     *,
     taxi: str | None = None,
     project: str | Path | None = None,
@@ -31,9 +31,10 @@ def make_pipeline(
         toytip.make_pipeline("dropoff", max_depth=8).fit(trips, trips[label])
 
     The step `preprocess` fits the bins and the target-encoded features on all rows, and replaces
-    features with bin indices. The step `classifier` trains. `taxi` is the kind of the source files:
-    by default the data set that the project declares, else yellow taxis. `project` is the path of
-    the module of a project, whose features the pipeline then has. Raises ConfigError for an unknown
+    features with bin indices. The step `classifier` trains. Without a feature set, the pipeline has
+    all features. `taxi` is the kind of the source files. By default, it is the data set that the
+    project declares, or yellow taxis. `project` is the path of the module of a project. The
+    pipeline then has the features of this project. Raises ConfigError for an unknown
     feature set or taxi type, and for a module that cannot be used. Raises DataError, with the
     reason, for a parameter that cannot be exact.
     """

@@ -117,9 +117,9 @@ def require_readable_files(client: object, files: Sequence[FileProbe]) -> None:
 
 
 def require_usable_module(client: object, dataset: object) -> None:
-    """Raise the error of a worker that cannot use the data set of a project, as an error of a task.
+    """Raise the error of the first worker that cannot load the data set of a project.
 
-    Dask waits forever for a task whose arguments a worker cannot read.
+    Without this check, Dask waits forever for a task whose arguments a worker cannot read.
     """
     replies = run_on_workers(client, _load, pickle.dumps(dataset))
     for worker, reply in sorted(replies.items()):

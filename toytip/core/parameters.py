@@ -66,7 +66,7 @@ class BoosterParams:
         return tuple(constraints.get(name, 0) for name in features)
 
     def require_known_constraints(self, features: Sequence[str]) -> None:
-        """Raise ConfigError if a monotone constraint names none of these features, or one twice."""
+        """Raise ConfigError if a constraint names another feature, or if a feature has two."""
         if unknown := [name for name in self._constraints() if name not in features]:
             raise ConfigError(
                 f"cannot use monotone constraints: the model has no feature {unknown[0]}",
@@ -79,7 +79,7 @@ class BoosterParams:
         constraints = {name.strip(): int(direction) for name, _, direction in items}
         if len(constraints) < len(items):
             raise ConfigError(
-                f"cannot use monotone constraints {self.monotone_constraints!r}: a feature has several",
+                f"cannot use monotone constraints {self.monotone_constraints!r}: a feature has more than one",
                 hint="Set one constraint per feature.",
             )
         return constraints

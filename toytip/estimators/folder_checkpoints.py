@@ -25,7 +25,7 @@ class FolderCheckpoints:
 
     @property
     def _file(self) -> Path:
-        return self.folder / f"{self.digest}.ubj"
+        return self.folder / f"{self.digest}.checkpoint"
 
     def load(self) -> bytes | None:
         """Return the checkpoint, or None if there is no checkpoint."""
@@ -41,12 +41,12 @@ class FolderCheckpoints:
         except OSError as error:
             raise DataError(f"cannot write checkpoints to {self.folder}: {error.strerror}") from None
 
-    def save(self, booster: bytes) -> None:
+    def save(self, checkpoint: bytes) -> None:
         """Replace the checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".ubj")
+        descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".checkpoint")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(booster)
+            file.write(checkpoint)
         Path(name).replace(self._file)
 
     def save_scores(self, partition: int, probabilities: Float32Array) -> None:

@@ -28,7 +28,7 @@ from toytip.training.sampling import UInt64Array, mix_bits, row_hashes
 MERGE_GROUP = 8
 # A classifier has two classes. With more of them, the others are not counted.
 MAX_DISTINCT_LABELS = 10
-# This and higher values are refused.
+# Features cannot have this value or a larger one.
 LARGEST_VALUE = np.finfo(np.float32).max
 
 

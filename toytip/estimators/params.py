@@ -17,8 +17,7 @@ _PARAM_NAMES = {"rounds": "n_estimators", "sampling_seed": "random_state"}
 _SMALLEST_POSITIVE = float(np.nextafter(0, 1))
 _SHARE = (_SMALLEST_POSITIVE, 1.0)
 _NOT_NEGATIVE = (0.0, float("inf"))
-# The lowest and highest value of each parameter. XGBoost stores the number
-# of rounds in 32 bits.
+# The limits of each parameter. XGBoost stores the number of rounds in 32 bits.
 _RANGES = {
     "n_estimators": (1, 2**31 - 1),
     "max_depth": (1, 20),
@@ -65,8 +64,18 @@ def _read_number(name: str, value: Any, kind: type) -> Any:
         raise DataError(f"cannot use {name}={value!r}: the value is not {expected}")
     lowest, highest = _RANGES[name]
     if not lowest <= value <= highest:
-        raise DataError(f"cannot use {name}={value!r}: the value is out of its range")
+        raise DataError(f"cannot use {name}={value!r}: the value must be {_describe_range(lowest, highest)}")
     return kind(value)
+
+
+def _describe_range(lowest: float, highest: float) -> str:
+    """Return the limits of a parameter as text.
+
+    >>> _describe_range(*_RANGES["subsample"])
+    'above 0 and at most 1.0'
+    """
+    low = "above 0" if lowest == _SMALLEST_POSITIVE else f"at least {lowest}"
+    return low if highest == float("inf") else f"{low} and at most {highest}"
 
 
 def constraints_by_feature(value: Any, features: Sequence[str]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The scikit-learn pipeline that trains on features: of a run, and of the public API."""
+"""The scikit-learn pipeline of a run and of `toytip.make_pipeline`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def connect_steps(preprocess: Any, classifier: ExactXGBClassifier) -> Pipeline:
     return Pipeline([(PREPROCESS, preprocess), (CLASSIFIER, classifier)])
 
 
-def feature_pipeline(dataset: Dataset, feature_set: str, **params: Any) -> Pipeline:
-    """Return an unfitted pipeline with a feature set of a data set, and with all its bins.
+def feature_pipeline(dataset: Dataset, feature_set: str | None, **params: Any) -> Pipeline:
+    """Return an unfitted pipeline for a feature set of a data set, or for all features.
 
     `params` are parameters of `ExactXGBClassifier`. Raises ConfigError for an unknown feature set,
     and DataError, with the reason, for a parameter that cannot be exact.

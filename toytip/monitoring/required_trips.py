@@ -43,8 +43,8 @@ def require_accepted_rows(
     """Return a warning about the months of which the cleaning rules rejected all trips, or None.
 
     `find_missing` returns the column that is null in most rejected trips of these months, or None
-    without missing values. Only if the most frequent reason is a missing value, the message has the
-    column. If it is one of `leaking_columns`, the hint suggests scoring. Raises
+    without missing values. The message names the column only if the most frequent reason is a
+    missing value. If the column is one of `leaking_columns`, the hint suggests scoring. Raises
     StoreError if no month has trips for a table.
     """
     rejected = [month for month, rows in months.items() if not rows.accepted]
@@ -53,7 +53,7 @@ def require_accepted_rows(
     reasons = Counter[str]()
     for month in rejected:
         reasons.update(months[month].rejects)
-    is_missing = next(iter(reasons.most_common(1)), ("", 0))[0] == MISSING_VALUE
+    is_missing = max(reasons, key=reasons.__getitem__, default="") == MISSING_VALUE
     missing = find_missing(rejected) if is_missing else None
     counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
     problem = f"the cleaning rules rejected all trips of {', '.join(map(str, rejected))} ({counts}"

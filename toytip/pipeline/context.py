@@ -77,8 +77,8 @@ class RunContext:
         if self.settings.explain or decision.reused:
             self.progress.info(f"{stage}: {decision.reason}")
 
-    def require_dataset(self, dataset: Dataset) -> None:
-        """Raise ConfigError if a worker cannot use the module of a project."""
+    def require_usable_module(self, dataset: Dataset) -> None:
+        """Raise ConfigError or ClusterError if a worker cannot use the module of a project."""
         if dataset.module is not None:
             preflight.require_usable_module(self.client, dataset)
 

@@ -120,7 +120,7 @@ def count_training_values(
 
     Raises DataCheckError if there are no training trips, or if all have the same label.
     """
-    context.require_dataset(dataset)
+    context.require_usable_module(dataset)
     lazy = graph.count_partitions(frame, names, split, context.settings.segment, dataset)
     months = month_names(files)
     with context.progress.stage("preprocess", len(files), months) as stage:

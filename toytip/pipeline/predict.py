@@ -27,6 +27,7 @@ from toytip.store.manifest import Manifest, VersionRef
 
 def score_trips(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
     """Publish `scores`: the probability of a positive label for each row of `features`."""
+    context.require_usable_module(model.encoding.dataset)
     table = model.encoding.dataset.table(SCORES)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
@@ -55,6 +56,7 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
 def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
     """Publish `predictions`: the decision at the model's threshold for each row of `scores`."""
     model, dataset = with_split_of(model, scores), model.encoding.dataset
+    context.require_usable_module(dataset)
     table = dataset.table(PREDICTIONS)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
@@ -87,6 +89,7 @@ def predict_trips(
     but its predictions are not published.
     """
     checkpoints, dataset = StoreCheckpoints(context.store, context.version), model.encoding.dataset
+    context.require_usable_module(dataset)
     table = dataset.table(PREDICTIONS)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:

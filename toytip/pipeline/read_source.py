@@ -226,6 +226,7 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
 def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
     """Featurize `trips`, and publish `features` and feature histograms."""
     dataset = open_dataset(context.settings, str(trips.config["taxi"]))
+    context.require_usable_module(dataset)
     tables = (dataset.table(FEATURES), FEATURE_HISTOGRAMS)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:

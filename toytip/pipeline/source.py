@@ -66,7 +66,8 @@ def require_source(settings: Settings) -> None:
 def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
     """Return the prepared plan, or a plan for the synthetic year, after all checks.
 
-    Raises ConfigError, PlanError, or ClusterError if a worker cannot read a source file.
+    Raises ConfigError, PlanError, or ClusterError if a worker cannot use the source or the module
+    of the project.
     """
     is_checked = plan is not None and context.local_workers
     if plan is None:
@@ -79,7 +80,7 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
                 for file in plan.source.distinct_files
             ],
         )
-    context.require_dataset(plan.dataset)
+    context.require_usable_module(plan.dataset)
     if not is_checked:
         print_plan(plan, context.progress)
         require_enough_memory(plan, cluster.cluster_shape(context.client), context.progress)

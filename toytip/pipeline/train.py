@@ -146,6 +146,7 @@ def fit_model(
         split: [file for file in files if encoding.split.covers(file.key.month, split)]
         for split in encoding.split.time_ranges()
     }
+    context.require_usable_module(encoding.dataset)
     params.require_known_constraints(tuple(encoding.dataset.feature_availability))
     rows_by_split = {
         split: graph.select_split(load_frame(split_files), encoding, split)

@@ -56,6 +56,7 @@ REMOVE_QUOTES = (
 )
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
+# Number of known texts in a hint.
 MAX_LISTED_TEXTS = 5
 # A few values in a column that is otherwise empty do not decide on the column.
 MIN_PRESENT_SHARE = 0.01

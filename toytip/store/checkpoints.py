@@ -32,13 +32,13 @@ class StoreCheckpoints:
         return self.store.layout.checkpoint(self.fingerprint)
 
     def load(self) -> bytes | None:
-        """Return the booster of the checkpoint, or None if there is no checkpoint."""
+        """Return the checkpoint, or None if there is none."""
         return self._read_if_exists(self._checkpoint_name)
 
-    def save(self, booster: bytes) -> None:
+    def save(self, checkpoint: bytes) -> None:
         """Replace the checkpoint."""
         with self.store.writing():
-            self.store.file_io.write(self._checkpoint_name, booster)
+            self.store.file_io.write(self._checkpoint_name, checkpoint)
 
     def delete(self) -> None:
         """Remove the checkpoint after the model is published."""

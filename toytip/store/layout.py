@@ -111,7 +111,7 @@ class Layout:
 
     def checkpoint(self, fingerprint: str) -> str:
         """Return the name of the checkpoint with a fingerprint."""
-        return f"{self.checkpoints}/{fingerprint}.ubj"
+        return f"{self.checkpoints}/{fingerprint}.checkpoint"
 
     @property
     def checkpoints(self) -> str:

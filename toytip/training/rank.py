@@ -54,9 +54,9 @@ class Checkpoints(Protocol):
         """The number of rounds between two checkpoints."""
 
     def load(self) -> bytes | None:
-        """Return the booster of the latest checkpoint, or None if there is none."""
+        """Return the latest checkpoint, or None if there is none."""
 
-    def save(self, booster: bytes) -> None:
+    def save(self, checkpoint: bytes) -> None:
         """Replace the checkpoint."""
 
     def save_scores(self, partition: int, probabilities: npt.NDArray[np.float32]) -> None:

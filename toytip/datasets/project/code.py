@@ -2,7 +2,8 @@
 
 The digest of a function contains the function and everything at the top level of its module that
 it uses, directly or through other functions, in the order of the file. Comments and empty lines do
-not count. A statement whose effect the syntax tree does not show counts for every function.
+not count. Statements with effects that the syntax tree does not show count for every function. If
+the module uses a name such as `exec`, all statements count.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Iterable, Iterator
 
 from toytip.datasets.project.packages import describe_package
 
-# Code that can read or change names which the syntax tree does not contain. Everything then counts.
+# Names with which code can read or change other names at run time. If one occurs, all statements
+# count.
 _DYNAMIC_NAMES = frozenset(
     {
         *("globals", "locals", "vars", "eval", "exec", "getattr", "setattr", "delattr", "attrgetter"),
@@ -101,7 +103,7 @@ class ModuleCode:
         return [item for item in self._body if id(item) in visited]
 
     def _counts_always(self, statement: ast.stmt) -> bool:
-        """Return whether a statement does not only define names that the module uses."""
+        """Return whether a statement can have an effect other than defining names."""
         if isinstance(statement, _Import):  # an unused import can have an effect
             defined = set(_defined_names(statement))
             return not any(defined & self._uses[id(item)] for item in self._body if item is not statement)

@@ -9,11 +9,11 @@ from typing import Any
 from toytip.core.dataset.declarations import Feature, Label, Reference, Rule, Segment
 from toytip.core.dataset.own import OwnDataset
 from toytip.datasets.project.code import ModuleCode
-from toytip.datasets.project.parts import Declared, Parts, function_of, is_of_file, part_of
+from toytip.datasets.project.parts import Declared, Parts, function_of, is_of_file, kind_of, part_of
 from toytip.datasets.project.user_code import Part
 from toytip.errors import ConfigError
 
-# Functions that return an object in place of values.
+# Flags of functions that return a generator or a coroutine instead of values.
 _NOT_VALUES = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
@@ -21,7 +21,7 @@ def collect_parts(namespace: Mapping[str, Any], file: str, code: ModuleCode) -> 
     """Return the parts that a module declares itself, in order of definition.
 
     Raises ConfigError if the module declares nothing, or several labels or segments, or declares a
-    part in a way in which toytip would not find it or its code.
+    part in a place where toytip cannot find it or its code.
     """
     declared: list[Declared] = []
     for name, value in namespace.items():
@@ -29,7 +29,7 @@ def collect_parts(namespace: Mapping[str, Any], file: str, code: ModuleCode) -> 
             continue
         # Parts of other modules that the module imports do not count.
         if is_of_file(value, file) or not code.imports(name):
-            _check_declaration(value, Part(_kind_of(value), name, file, code.line_of(name)))
+            _check_declaration(value, Part(kind_of(value), name, file, code.line_of(name)))
             declared.append(value)
     _forbid_nested(namespace, file, code)
     own = [value for value in namespace.values() if isinstance(value, OwnDataset)]
@@ -41,7 +41,7 @@ def collect_parts(namespace: Mapping[str, Any], file: str, code: ModuleCode) -> 
     for kind in (Label, Segment):
         several = [item for item in declared if isinstance(item, kind)]
         if len(several) > 1:
-            cause = f"the module already declares the {kind.__name__.lower()} {several[0].name}"
+            cause = f"the module already declares the {kind_of(several[0])} {several[0].name}"
             raise part_of(several[1]).error(cause, "Remove one of them.")
     return Parts(
         features=tuple(item for item in declared if isinstance(item, Feature)),
@@ -61,13 +61,9 @@ def _forbid_nested(namespace: Mapping[str, Any], file: str, code: ModuleCode) ->
             if isinstance(item, Declared | OwnDataset) and id(item) not in variables:
                 kind = "class" if isinstance(value, type) else type(value).__name__
                 raise Part(kind, name, file, code.line_of(name)).error(
-                    f"it contains a {_kind_of(item)} that is not at the top level of the module",
+                    f"it contains a {kind_of(item)} that is not at the top level of the module",
                     "Give each part a name at the top level.",
                 )
-
-
-def _kind_of(declared: Declared | OwnDataset) -> str:
-    return "data set" if isinstance(declared, OwnDataset) else type(declared).__name__.lower()
 
 
 def _content_of(value: Any) -> Iterable[Any]:
@@ -86,7 +82,10 @@ def _check_declaration(declared: Declared, variable: Part) -> None:
         cause = "it does not decorate a function of this file"
         raise variable.error(cause, f"Define the {variable.kind} with def, and decorate it once.")
     if inspect.unwrap(function).__code__.co_flags & _NOT_VALUES:
-        raise variable.error("its function has async or yield", "Return all values at once.")
+        raise variable.error(
+            "its function is a generator or asynchronous",
+            "Return all values at once, without yield and async.",
+        )
     name = getattr(function, "__name__", "")
     if not name.isidentifier():  # for example a lambda
         hint = (

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from toytip.datasets.project.packages import PACKAGE_FOLDERS
 from toytip.errors import ConfigError
 
 # Files that belong to Python or to the operating system, such as time zones.
@@ -34,7 +35,7 @@ _SYSTEM_FOLDERS = (
 _CODE_ENDINGS = (".py", ".pyc", ".so")
 _IMPORT_SYSTEM = "<frozen importlib"
 # Folders of installed packages, and of compiled code.
-_CODE_FOLDERS = {"site-packages", "dist-packages", "__pycache__"}
+_CODE_FOLDERS = {*PACKAGE_FOLDERS, "__pycache__"}
 # The module that this thread executes now, and that must not read files.
 _EXECUTED: ContextVar[str] = ContextVar("_EXECUTED", default="")
 

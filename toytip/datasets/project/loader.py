@@ -19,12 +19,13 @@ from toytip.datasets.project.execution import EXECUTION, execute_module
 from toytip.datasets.project.outside import find_outside_value
 from toytip.datasets.project.own import complete_own, own_base
 from toytip.datasets.project.own_check import check_features, check_own
-from toytip.datasets.project.parts import Parts, check_parts, extend_dataset, part_of
+from toytip.datasets.project.parts import Declared, Parts, check_parts, extend_dataset, part_of
 from toytip.datasets.project.references import join_references
 from toytip.datasets.project.trial import record_needs, try_parts
 from toytip.datasets.project.trust import require_trusted, trust_module
 from toytip.datasets.project.user_code import Part
 from toytip.datasets.registry import get_dataset
+from toytip.errors import ConfigError
 
 # Rows of reference tables that this process knows, by digest. Manifests have only the checksums.
 _KNOWN_ROWS: dict[str, ReferenceRows] = {}
@@ -104,16 +105,25 @@ def _digests_of(parts: Parts, namespace: Mapping[str, Any], code: ModuleCode) ->
     digests = {}
     for declared in parts.all:
         if not isinstance(declared, Reference):
-            names = [name for name, value in namespace.items() if value is declared]
+            names = _variables_of(declared, namespace)
             _forbid_outside_values(part_of(declared), code, names)
             for table in parts.references:
-                _forbid_direct_use(part_of(declared), code.uses(names, table.name), table.name)
+                if any(code.uses(names, name) for name in _variables_of(table, namespace)):
+                    raise _direct_use_error(part_of(declared), table.name)
             digests[declared.name] = code.digest(names)
     return digests
 
 
+def _variables_of(declared: Declared, namespace: Mapping[str, Any]) -> list[str]:
+    """Return the names that a part has in the module."""
+    return [name for name, value in namespace.items() if value is declared]
+
+
 def _digests_of_own(declared: OwnDataset) -> dict[str, str]:
-    """Return the digests of a declaration and of its fields, without texts for documentation."""
+    """Return the digests of a declaration and of its fields.
+
+    The descriptions and examples of fields do not count.
+    """
     fields = [
         replace(item, description="", example=None, time_zone=declared.time_zone) for item in declared.fields
     ]
@@ -121,12 +131,11 @@ def _digests_of_own(declared: OwnDataset) -> dict[str, str]:
     return {name: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for name, value in values.items()}
 
 
-def _forbid_direct_use(part: Part, is_used: bool, table: str) -> None:
-    """Raise ConfigError if code uses all rows of a reference table."""
-    if is_used:
-        cause = f"its code uses the function {table}, whose rows can become known later"
-        hint = f'List {table} in needs of a feature, and use its columns, for example trips["{table}.value"].'
-        raise part.error(cause, hint)
+def _direct_use_error(part: Part, table: str) -> ConfigError:
+    """Return the error that the code of a part uses all rows of a reference table."""
+    cause = f"its code uses the function {table}, which returns rows that become known after the trip"
+    hint = f'List {table} in needs of a feature, and use its columns, for example trips["{table}.value"].'
+    return part.error(cause, hint)
 
 
 def _forbid_outside_values(part: Part, code: ModuleCode, names: Sequence[str]) -> None:

@@ -9,13 +9,15 @@ import importlib.util
 import sys
 from pathlib import Path
 
+# Folders of installed packages.
+PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
 # Packages that do not change, or whose versions and code are in all fingerprints.
 _KNOWN_PACKAGES = {*sys.stdlib_module_names, "toytip", "numpy", "pandas", "pyarrow", "sklearn", "xgboost"}
 
 
 @functools.cache
 def describe_package(name: str) -> str:
-    """Return the version of an imported package, or a digest of its files if it is not installed.
+    """Return the version of a package in `site-packages`, else a digest of its files, or `missing`.
 
     An editable package has a version, but its files can change.
 
@@ -33,7 +35,7 @@ def describe_package(name: str) -> str:
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     files = sorted(path for folder in folders for path in folder.rglob("*.py"))
     files = files or [Path(spec.origin or "")]
-    if {"site-packages", "dist-packages"} & set(files[0].parts):
+    if PACKAGE_FOLDERS.intersection(files[0].parts):
         try:
             return f"{name} {importlib.metadata.version(name)}"
         except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The declared parts of a module: collect them, check them, and add them to a data set."""
+"""The declared parts of a module: check them, and add them to a data set."""
 
 from __future__ import annotations
 
@@ -75,7 +75,12 @@ def is_of_file(declared: Declared, file: str) -> bool:
 
 def part_of(declared: Declared) -> Part:
     """Return the kind, the name and the place of a declared part, for messages."""
-    return Part.of(type(declared).__name__.lower(), function_of(declared))
+    return Part.of(kind_of(declared), function_of(declared))
+
+
+def kind_of(declared: Declared | OwnDataset) -> str:
+    """Return the kind of a declared part, for messages."""
+    return "data set" if isinstance(declared, OwnDataset) else type(declared).__name__.lower()
 
 
 def _guarded(declared: Declared) -> Callable[..., Any]:

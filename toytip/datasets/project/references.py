@@ -46,7 +46,9 @@ def _read_rows(declared: Reference, zone: str) -> ReferenceRows:
     if not isinstance(frame, pd.DataFrame):
         raise part.error(f"it returns a {type(frame).__name__}", "Return a pandas DataFrame.")
     if not frame.columns.is_unique:
-        raise part.error(f"the table has two columns {_repeated(frame.columns)}", "Rename one of them.")
+        raise part.error(
+            f"several columns of the table have the name {_repeated(frame.columns)}", "Rename one of them."
+        )
     times = [_times_of(part, frame, name, zone) for name in (declared.valid_at, declared.known_at)]
     names = [name for name in frame.columns if name not in (declared.valid_at, declared.known_at)]
     if missing := [name for name in declared.key if name not in names]:
@@ -55,18 +57,18 @@ def _read_rows(declared: Reference, zone: str) -> ReferenceRows:
         raise part.error("the table has no values", "Add a column in addition to the key and the times.")
     if frame.size > MAX_VALUES:
         raise part.error(
-            f"the table has {plural(frame.size, 'value')}, and at most {MAX_VALUES:,} are possible",
+            f"the table has {plural(frame.size, 'value')}, and the limit is {MAX_VALUES:,}",
             "Leave out columns and rows that no feature uses.",
         )
-    _require_few_groups(part, [frame[name] for name in declared.key], times[0])
+    _require_few_combinations(part, [frame[name] for name in declared.key], times[0])
     numbers = {str(name): _numbers_of(part, frame[name], is_key=name in declared.key) for name in names}
     rounded = {declared.valid_at: times[0], declared.known_at: times[1]}
     _forbid_duplicates(part, declared, frame.assign(**rounded))
     return ReferenceRows.of(declared.name, declared.key, _duration_of(part, declared), times, numbers)
 
 
-def _require_few_groups(part: Part, keys: Sequence[pd.Series[Any]], times: npt.NDArray[Any]) -> None:
-    """Raise ConfigError if the combinations of keys and times do not have a number each."""
+def _require_few_combinations(part: Part, keys: Sequence[pd.Series[Any]], times: npt.NDArray[Any]) -> None:
+    """Raise ConfigError if the combinations of keys and times exceed the range of int64."""
     sizes = [*(key.nunique() for key in keys), len(np.unique(times)) + 1]
     if math.prod(sizes) >= 2**63:
         cause = f"the columns of its key have {' x '.join(map(str, sizes[:-1]))} combinations"

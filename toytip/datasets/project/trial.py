@@ -129,15 +129,13 @@ def _digest(values: Values) -> str:
 def require_same_trial(dataset: Dataset, trial: Trial) -> None:
     """Raise ConfigError if a part of a module had other values in the trial of another process."""
     expected, own = dict(trial), dict(dataset.trial)
-    for part in (*dataset.features, *dataset.rules, dataset.label, dataset.segment):
-        if (
-            part is not None
-            and part.name in own
-            and expected.get(part.name, own[part.name]) != own[part.name]
-        ):
+    others = [part for part in (dataset.label, dataset.segment) if part is not None]
+    for part in (*dataset.features, *dataset.rules, *others):
+        name = part.name
+        if name in own and name in expected and own[name] != expected[name]:
             raise part_of(part).error(
-                "it returns other values in another process",
-                "Use no random numbers, clock, environment or hash, also at the top level of the module.",
+                "its values differ between processes",
+                "Use no random numbers, clock, environment variables or hash(), not even at the top level.",
             )
 
 

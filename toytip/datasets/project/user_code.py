@@ -28,13 +28,13 @@ class Part:
     """A declared part of a module, for messages."""
 
     kind: str
-    """`feature`, `rule`, `label`, `segment` or `reference`."""
+    """Such as `feature` or `data set`, or the type of an object that contains a part."""
     name: str
     """Name of the part."""
     file: str
     """Path of the module."""
     line: int
-    """Line of the function."""
+    """Line of the definition."""
 
     @classmethod
     def of(cls, kind: str, function: Callable[..., Any]) -> Part:
@@ -52,9 +52,9 @@ class Part:
     ) -> Callable[[Columns], npt.NDArray[Any]]:
         """Return a function that checks the number of values, and describes an error.
 
-        The function gets a copy of the dict of columns, so that it cannot change the columns that
-        other functions get. With `dtype`, the function also checks that this type has all values.
-        Infinite values of a float type become NaN, because they are not measured values.
+        The user's function gets a copy of the dict of columns, so that it cannot change the columns
+        that other functions get. With `dtype`, the returned function also checks that this type has
+        all values. Infinite values of a float type become NaN: they are not measured values.
         """
 
         @functools.wraps(function)

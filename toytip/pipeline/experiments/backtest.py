@@ -109,7 +109,7 @@ def run_backtest(
     folds = make_folds(months, min_train_months, horizon_months)
     context.store.require_writable()
     dataset = dataset_of_features(context.settings, features)
-    context.require_dataset(dataset)
+    context.require_usable_module(dataset)
     frames_of = _frame_loader(context, features, files, dataset.table(FEATURES))
     counts = _count_values_by_month(context, files, frames_of(files), folds[0].split, dataset)
     performance = tuple(
