@@ -75,11 +75,11 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
     namespace = vars(execute_module(module))
     code = ModuleCode(module.source, module.file)
     parts = collect_parts(namespace, module.file, code)
-    own = _own_part(namespace, module, code) if parts.own else None
+    own = _own_part(namespace, module, code)
     digests = _digests_of(parts, namespace, code)
-    if parts.own and own:
+    if own:
         _forbid_outside_values(own.part, code, [own.variable])
-        digests = {**_digests_of_own(parts.own), **digests}
+        digests = {**_digests_of_own(own.declared), **digests}
     base = base or _own_base(parts, own)
     check_parts(parts, base, code)
     parts = join_references(record_needs(parts.guarded(), base), module.references, base)
@@ -89,9 +89,9 @@ def build_dataset(module: ModuleSource, base: Dataset | None) -> Dataset:
         module=module,
         part_code=digests | {rows.name: rows.digest for rows in module.references},
     )
-    if parts.own and own:
-        check_features(parts.own, extended, own.part)
-        extended = complete_own(extended, parts.own)
+    if own:
+        check_features(own.declared, extended, own.part)
+        extended = complete_own(extended, own.declared)
     if all(rows.is_complete for rows in module.references):  # a reader of a store has no rows
         return replace(extended, trial=try_parts(parts, extended))
     return extended
@@ -148,28 +148,28 @@ def _forbid_outside_values(part: Part, code: ModuleCode, names: Sequence[str]) -
 
 
 class _OwnPart(NamedTuple):
+    declared: OwnDataset
     variable: str
     """Name in the module of the declared data set."""
     part: Part
 
 
-def _own_part(namespace: Mapping[str, Any], module: ModuleSource, code: ModuleCode) -> _OwnPart:
-    """Return the name and the place of the declared data set. Raises ConfigError for several."""
+def _own_part(namespace: Mapping[str, Any], module: ModuleSource, code: ModuleCode) -> _OwnPart | None:
+    """Return the declared data set, or None without one. Raises ConfigError for several."""
     declared = {name: value for name, value in namespace.items() if isinstance(value, OwnDataset)}
     places = [
-        _OwnPart(name, Part("data set", value.name, module.file, code.line_of(name)))
+        _OwnPart(value, name, Part("data set", value.name, module.file, code.line_of(name)))
         for name, value in declared.items()
     ]
     if len(set(map(id, declared.values()))) > 1:
         raise places[1].part.error(
             f"the module already declares the data set {places[0].part.name}", "Remove one of them."
         )
-    return places[0]
+    return places[0] if places else None
 
 
 def _own_base(parts: Parts, own: _OwnPart | None) -> Dataset:
-    assert parts.own, "a module without a base declares a data set"
-    assert own, "the loader found the place of the data set"
-    check_own(parts.own, parts.label, own.part)
+    assert own, "a module without a base declares a data set"
+    check_own(own.declared, parts.label, own.part)
     assert parts.label, "check_own requires a label"
-    return own_base(parts.own, parts.label)
+    return own_base(own.declared, parts.label)
